@@ -1,0 +1,1 @@
+"""How Tidemark is started, here and elsewhere."""

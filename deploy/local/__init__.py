@@ -1,0 +1,1 @@
+"""The local stack: real Kafka and InfluxDB as child processes, without Docker."""

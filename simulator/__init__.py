@@ -1,0 +1,1 @@
+"""The load simulator: seeded visitors whose events go to the events topic."""

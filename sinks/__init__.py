@@ -1,0 +1,1 @@
+"""Sinks: results from Kafka to where they are kept."""

@@ -1,0 +1,1 @@
+"""The stream processor: events in, window metrics, visits and alerts out."""

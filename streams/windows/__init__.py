@@ -1,0 +1,1 @@
+"""Pure windows: no Kafka, no Faust, no clock; time comes in as an argument."""

@@ -1,0 +1,173 @@
+"""The event on the wire: from a record's bytes to an Event, or to the reason why it is none."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+PAGE_VIEW = "PAGE_VIEW"
+SESSION_START = "SESSION_START"
+SESSION_END = "SESSION_END"
+CONVERSION = "CONVERSION"
+
+UNDECODABLE = "UNDECODABLE"
+INVALID_FIELD = "INVALID_FIELD"
+FUTURE_TIMESTAMP = "FUTURE_TIMESTAMP"
+LATE = "LATE"
+
+#: An event may lie this many ms ahead of its record's append time, and no more.
+MAX_AHEAD_MS = 300_000
+DEFAULT_SITE = "default"
+MICROS = 1_000_000
+
+_UUID_FORM = "a UUID in its 36-character form"
+
+
+class PageViewData(Struct, rename="camel", gc=False, omit_defaults=True):
+    """What a page view tells of its page. ``page_load_time`` is in ms; ``url`` is needed in a PAGE_VIEW."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+    title: str | None = None
+    referrer: str | None = None
+    page_load_time: float | None = None
+
+
+class SessionData(Struct, rename="camel", gc=False, omit_defaults=True):
+    """What is known of the visitor's browser and place."""
+
+    user_agent: str | None = None
+    ip_address: str | None = None
+    country: str | None = None
+    city: str | None = None
+    device_type: str | None = None
+    browser: str | None = None
+    os: str | None = None
+
+
+class ConversionData(Struct, rename="camel", gc=False, omit_defaults=True):
+    """What a conversion was worth; ``value`` in units of ``currency``, absent = 0."""
+
+    value: Annotated[float, Meta(ge=0)] | None = None
+    currency: str | None = None
+    order_id: str | None = None
+
+
+class Event(Struct, rename="camel", gc=False, omit_defaults=True):
+    """One thing that happened on a website. ``timestamp`` is event time, ms since the epoch.
+
+    ``event_type`` is PAGE_VIEW, SESSION_START, SESSION_END, CONVERSION or a custom name.
+    """
+
+    event_id: Annotated[str, Meta(min_length=36, max_length=36)]
+    timestamp: Annotated[int, Meta(ge=0)]
+    event_type: Annotated[str, Meta(min_length=1, max_length=64)]
+    session_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    site_id: Annotated[str, Meta(max_length=64)] | None = None
+    user_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    page_view_data: PageViewData | None = None
+    session_data: SessionData | None = None
+    conversion_data: ConversionData | None = None
+
+    @property
+    def site(self) -> str:
+        """The site the event belongs to; absent or empty means the default site."""
+        return self.site_id or DEFAULT_SITE
+
+    @property
+    def visitor(self) -> str:
+        """Who it was: ``user_id``, else ``session_id``."""
+        return self.user_id or self.session_id
+
+    @property
+    def revenue_micros(self) -> int:
+        """The conversion's value in 10⁻⁶ units, so that sums do not depend on their order."""
+        data = self.conversion_data
+        return round(data.value * MICROS) if data is not None and data.value else 0
+
+
+class InvalidEvent(Exception):
+    """A record that is no event. ``reason`` is from the fixed list; the text names field, expected and got."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+_decode = msgspec.json.Decoder(Event).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_event(event: Event) -> bytes:
+    """Encode as the JSON of the wire; absent parts are left out."""
+    return _encode(event)
+
+
+def decode_event(raw: bytes) -> tuple[Event, bytes]:
+    """Decode and validate one record's value; return the event and its id packed into 16 bytes.
+
+    Raises InvalidEvent with UNDECODABLE (not strict UTF-8 JSON) or INVALID_FIELD (anything else that is wrong).
+    """
+    try:
+        if not raw.isascii():
+            raw.decode()  # msgspec does not look into the strings it skips
+        event = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _why_not(raw, error) from None
+    packed = pack_id(event.event_id)
+    if packed is None:
+        raise _invalid("eventId", _UUID_FORM, event.event_id)
+    if event.event_type == PAGE_VIEW:
+        data = event.page_view_data
+        if data is None or data.url is None:
+            raise InvalidEvent(INVALID_FIELD, "pageViewData.url: expected a string of 1 to 2000 characters, got nothing")
+    return event, packed
+
+
+def pack_id(event_id: str) -> bytes | None:
+    """Pack a UUID's 36-character form into 16 bytes (so letter case does not matter); None if it is none."""
+    digits = event_id.replace("-", "")
+    if len(digits) != 32 or not event_id[8] == event_id[13] == event_id[18] == event_id[23] == "-":
+        return None
+    try:
+        packed = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    return packed if len(packed) == 16 else None
+
+
+def _why_not(raw: bytes, error: Exception) -> InvalidEvent:
+    """Tell broken JSON from a wrong field: a wrong field may stand before the place where the JSON breaks."""
+    try:
+        raw.decode()
+        parsed = msgspec.json.decode(raw)
+    except UnicodeDecodeError as broken:
+        return InvalidEvent(UNDECODABLE, f"record: expected UTF-8 JSON, got byte {broken.start} that is not UTF-8")
+    except RecursionError:
+        return InvalidEvent(UNDECODABLE, "record: expected JSON, got too deep a nesting")
+    except msgspec.ValidationError:
+        # Only numbers beyond a double's range: well-formed JSON whose field is out of range.
+        return InvalidEvent(INVALID_FIELD, f"record: {error}")
+    except msgspec.DecodeError as broken:
+        return InvalidEvent(UNDECODABLE, f"record: expected JSON, got: {broken}")
+    if not isinstance(parsed, dict):
+        return _invalid("record", "a JSON object", parsed)
+    message = str(error)
+    if message.startswith("Object missing required field `"):
+        return InvalidEvent(INVALID_FIELD, f"{message.split('`')[1]}: expected a value, got nothing")
+    expected, _, path = message.partition(" - at `$.")
+    field = path.rstrip("`")
+    return _invalid(field or "record", expected.partition(", got ")[0].removeprefix("Expected "), _at(parsed, field))
+
+
+def _at(parsed: Any, field: str) -> Any:
+    for name in field.split("."):
+        parsed = parsed.get(name) if isinstance(parsed, dict) else None
+    return parsed
+
+
+def _invalid(field: str, expected: str, got: Any) -> InvalidEvent:
+    shown = "nothing" if got is None else f"{type(got).__name__} {got!r}"
+    if len(shown) > 100:
+        shown = shown[:100] + "…"
+    return InvalidEvent(INVALID_FIELD, f"{field}: expected {expected.replace('`', '')}, got {shown}")

@@ -1,0 +1,92 @@
+"""Every setting of Tidemark, read once from the environment (TIDEMARK_…) or from tidemark.toml."""
+
+import json
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text names each variable, what was expected and what came."""
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults: a laptop's, on loopback. The environment wins over the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIDEMARK_", toml_file="tidemark.toml", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    data_dir: Path = Field(Path(".tidemark"), description="Server data, logs and caches of the local stack.")
+
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma separated.")
+    kafka_replication_factor: int = Field(1, ge=1, description="Copies of each partition; 3 in production.")
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Put before each topic and group name.")
+
+    influxdb_url: str = Field("http://127.0.0.1:8086", description="InfluxDB 1.8+ or 2.7.")
+    influxdb_org: str = "analytics"
+    influxdb_bucket: str = Field("metrics", description="The bucket; on InfluxDB 1.8 the database.")
+    influxdb_token: SecretStr = Field(SecretStr(""), description="API token; on InfluxDB 1.8 user:password.")
+    influxdb_session_id_tag: bool = Field(False, description="Tag visits with session_id (cardinality!).")
+
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(8082, ge=0, le=65535)
+    gateway_origins: list[str] = Field(
+        default_factory=lambda: ["http://127.0.0.1:8080", "http://localhost:8080"],
+        description="Web pages that may connect; a client that sends no Origin (no browser) always may.",
+    )
+    gateway_max_message_bytes: int = Field(16_384, ge=256, description="The largest message a client may send.")
+
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here, on loopback.")
+
+    lateness_ms: int = Field(2_000, ge=0, description="How long a window waits for events that are held up.")
+    tick_pause_ms: int = Field(10_000, ge=0, description="No ticks for so long after the broker was lost.")
+    early_interval_ms: int = Field(20, ge=1, description="The least time between early results of a stage.")
+    session_timeout_ms: int = Field(6_000, ge=1_000, description="A dead worker's partitions move after this.")
+    funnel: list[str] = Field(
+        default_factory=lambda: ["/", "/products*", "/cart", "/checkout"],
+        description="Url path patterns in order; the last step, CONVERSION, is added.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the arguments, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def topic(self, name: str) -> str:
+        """Return a topic's (or a consumer group's) name on the broker."""
+        return self.topic_prefix + name
+
+    def environment(self) -> dict[str, str]:
+        """Return these settings as environment variables, so that a child process reads the same ones."""
+        return {
+            f"TIDEMARK_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else _as_text(value)
+            for name, value in ((name, getattr(self, name)) for name in type(self).model_fields)
+            if value is not None
+        }
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, list):
+        return json.dumps(value)
+    return str(value)
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises SettingsError with one line a wrong setting."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"TIDEMARK_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise SettingsError("\n".join(lines)) from None

@@ -1,0 +1,1 @@
+"""The WebSocket gateway: the latest results to live clients."""
