@@ -1,7 +1,21 @@
-"""The subcommands of this part."""
+"""The subcommands of this part: ``tidemark sink influxdb``."""
 
 import typer
+
+from tidemark.settings import load_settings
+
+sink_app = typer.Typer(help="Write results where they are kept.", no_args_is_help=True)
+
+
+@sink_app.command()
+def influxdb() -> None:
+    """Write final metrics, visits and alerts from Kafka to InfluxDB, until SIGTERM or Ctrl-C."""
+    settings = load_settings()
+    from sinks.app import run_influxdb_sink  # noqa: PLC0415 - the clients are heavy, `tidemark --help` is not
+
+    run_influxdb_sink(settings)
 
 
 def mount(app: typer.Typer) -> None:
     """Add the subcommands to the ``tidemark`` command."""
+    app.add_typer(sink_app, name="sink")

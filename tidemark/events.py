@@ -14,6 +14,8 @@ UNDECODABLE = "UNDECODABLE"
 INVALID_FIELD = "INVALID_FIELD"
 FUTURE_TIMESTAMP = "FUTURE_TIMESTAMP"
 LATE = "LATE"
+#: Not an event's: a sink's store would not take what the record says.
+REFUSED = "REFUSED"
 
 #: An event may lie this many ms ahead of its record's append time, and no more.
 MAX_AHEAD_MS = 300_000
@@ -120,7 +122,9 @@ def decode_event(raw: bytes) -> tuple[Event, bytes]:
     if event.event_type == PAGE_VIEW:
         data = event.page_view_data
         if data is None or data.url is None:
-            raise InvalidEvent(INVALID_FIELD, "pageViewData.url: expected a string of 1 to 2000 characters, got nothing")
+            raise InvalidEvent(
+                INVALID_FIELD, "pageViewData.url: expected a string of 1 to 2000 characters, got nothing"
+            )
     return event, packed
 
 

@@ -1,0 +1,61 @@
+"""Wires the InfluxDB sink: settings → Kafka consumer, InfluxDB client, dead letters → the loop."""
+
+import signal
+import threading
+from types import FrameType
+
+from confluent_kafka import Consumer, Producer
+from influxdb_client.client.influxdb_client import InfluxDBClient
+
+from monitoring.metrics import serve_metrics
+from sinks.consumer import SinkConsumer
+from sinks.dead_letters import DeadLetters
+from sinks.decode import result_decoder, result_topics
+from sinks.influxdb import TIMEOUT_MS, PointWriter
+from tidemark.kafka import ClientConfig, client_config, producer_config
+from tidemark.settings import Settings
+from tidemark.topics import DEAD_LETTERS
+
+GROUP = "influxdb-sink"
+
+
+def consumer_config(settings: Settings) -> ClientConfig:
+    """Return the settings of the sink's consumer: nothing is committed but by the sink itself."""
+    return client_config(settings) | {
+        "group.id": settings.topic(GROUP),
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": settings.session_timeout_ms // 3,
+    }
+
+
+def build_sink(settings: Settings, consumer: Consumer, client: InfluxDBClient, stop: threading.Event) -> SinkConsumer:
+    """Return the loop that writes what ``consumer`` reads through ``client``, until ``stop`` is set."""
+    dead_letters = DeadLetters(Producer(producer_config(settings, linger_ms=0)), settings.topic(DEAD_LETTERS.name))
+    writer = PointWriter(client, settings.influxdb_bucket)
+    return SinkConsumer(consumer, result_decoder(settings), writer.write, dead_letters, stop)
+
+
+def open_influxdb(settings: Settings) -> InfluxDBClient:
+    """Return a client of InfluxDB; it connects with its first request."""
+    return InfluxDBClient(
+        settings.influxdb_url,
+        settings.influxdb_token.get_secret_value(),
+        org=settings.influxdb_org,
+        timeout=TIMEOUT_MS,
+    )
+
+
+def run_influxdb_sink(settings: Settings) -> None:
+    """Write results to InfluxDB until SIGTERM or SIGINT; return within a few seconds after it."""
+    stop = threading.Event()
+
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
+    serve_metrics(settings.metrics_port)
+    with open_influxdb(settings) as client:
+        build_sink(settings, Consumer(consumer_config(settings)), client, stop).run(result_topics(settings))

@@ -1,0 +1,170 @@
+"""The loop of a sink: records from Kafka → batch → store, and an offset is committed after its points are written."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import stamina
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from monitoring.metrics import ERRORS, EVENTS
+from sinks.batch import Batch, Point, Record, Rejected, UnavailableError
+from sinks.dead_letters import DeadLetters
+from sinks.decode import Decode
+from tidemark.logs import get_logger
+
+STAGE = "influxdb-sink"
+READ_RECORDS = 500
+READ_SECONDS = 0.1
+
+_retry_for_ever = stamina.RetryingCaller(attempts=None, timeout=None, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2)
+_log = get_logger("sinks.influxdb")
+_ACCEPTED = EVENTS.labels(STAGE, "accepted")
+_PASSED_OVER = EVENTS.labels(STAGE, "passed_over")
+
+
+class SinkConsumer:
+    """Reads topics and writes their points; at least once, and a point written twice is the same point.
+
+    While the store is away it holds one batch, reads no more, and stays in its group. What a rebalance or a stop
+    finds unwritten gets one more try, then it is left to whoever reads these partitions next.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        decode: Decode,
+        write: Callable[[list[Point]], list[Rejected]],
+        dead_letters: DeadLetters,
+        stop: threading.Event,
+    ) -> None:
+        self._consumer = consumer
+        self._decode = decode
+        self._write_points = write
+        self._dead_letters = dead_letters
+        self._stop = stop
+        self._batch = Batch()
+        self._assignment: set[tuple[str, int]] = set()
+        self._waiting = False
+
+    def run(self, topics: list[str]) -> None:
+        """Run until ``stop`` is set, then write what is held and leave the group.
+
+        Raises KafkaException when the consumer cannot go on or a dead letter was not delivered.
+        """
+        self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        try:
+            while not self._stop.is_set():
+                for message in self._consumer.consume(READ_RECORDS, READ_SECONDS):
+                    self._take(message)
+                if self._batch.full(time.monotonic()):
+                    self._write_for_ever()
+            self._write_or_leave()
+        finally:
+            self._batch.clear()
+            self._consumer.close()
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            self._report(error)
+            return
+        topic, partition, offset, value = message.topic(), message.partition(), message.offset(), message.value()
+        # A read that was under way when its partition was revoked may still return records.
+        if topic is None or partition is None or offset is None or (topic, partition) not in self._assignment:
+            return
+        record = Record(topic, partition, offset, message.key(), value or b"")
+        decoded = [] if value is None else self._decode(record)
+        if isinstance(decoded, Rejected):
+            self._batch.reject(decoded, time.monotonic())
+            return
+        self._batch.add(record, decoded, time.monotonic())
+        (_ACCEPTED if decoded else _PASSED_OVER).inc()
+
+    def _write_for_ever(self) -> None:
+        try:
+            _retry_for_ever(self._worth_a_retry, self._try_again)
+        except UnavailableError as error:
+            self._leave(error)
+        finally:
+            if self._waiting:
+                self._waiting = False
+                self._consumer.resume(self._consumer.assignment())
+
+    def _worth_a_retry(self, error: Exception) -> bool:
+        if not isinstance(error, UnavailableError):
+            return False
+        ERRORS.labels(STAGE, "unavailable").inc()
+        if not self._waiting:
+            self._waiting = True
+            self._consumer.pause(self._consumer.assignment())
+        return not self._stop.is_set()
+
+    def _try_again(self) -> None:
+        # A consumer that does not poll is thrown out of its group; paused, it gets no records but serves rebalances.
+        if self._waiting and (message := self._consumer.poll(0)) is not None:
+            self._take(message)
+        self._write()
+
+    def _write_or_leave(self) -> None:
+        try:
+            self._write()
+        except UnavailableError as error:
+            self._leave(error)
+
+    def _write(self) -> None:
+        batch = self._batch
+        rejected = batch.rejected + self._write_points(batch.points)
+        self._dead_letters.send(rejected)
+        for one in rejected:
+            EVENTS.labels(STAGE, one.reason).inc()
+        batch.written(time.monotonic())
+        self._commit()
+
+    def _commit(self) -> None:
+        """Commit; what fails is tried again with the next batch, unless the partition is somebody else's by then."""
+        offsets = [TopicPartition(*place, offset) for place, offset in self._batch.offsets.items()]
+        if not offsets:
+            return
+        try:
+            committed = self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            self._report(error.args[0])
+            return
+        self._batch.offsets.clear()
+        for partition in committed:
+            if partition.error is not None:
+                self._batch.offsets[partition.topic, partition.partition] = partition.offset
+                self._report(partition.error)
+
+    def _leave(self, error: UnavailableError) -> None:
+        if self._batch.points:
+            _log.warning(
+                "points left unwritten, they will be read again", points=len(self._batch.points), error=str(error)
+            )
+        self._batch.clear()
+
+    def _report(self, error: KafkaError) -> None:
+        if error.fatal():
+            raise KafkaException(error)
+        ERRORS.labels(STAGE, error.name()).inc()
+        _log.warning("kafka error", error=error.str())
+
+    def _assigned(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._assignment = {(partition.topic, partition.partition) for partition in partitions}
+        _log.info("partitions assigned", partitions=len(partitions))
+
+    def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        if not self._waiting:
+            self._write_or_leave()
+        self._forget()
+        _log.info("partitions revoked", partitions=len(partitions))
+
+    def _lost(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._forget()
+        _log.warning("partitions lost", partitions=len(partitions))
+
+    def _forget(self) -> None:
+        self._batch.clear()
+        self._assignment = set()
