@@ -1,0 +1,118 @@
+"""What is in a topic, and how far a consumer group has read it: for tests that look at the real broker."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from tidemark.kafka import client_config
+from tidemark.settings import Settings
+from tidemark.topics import TICK_HEADER, Topic
+
+REQUEST_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record of a topic; ``append_time`` in ms since the epoch."""
+
+    partition: int
+    offset: int
+    append_time: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+
+    @property
+    def tick(self) -> bool:
+        """A tick counts as no event: null key, null value and its header."""
+        return self.key is None and self.value is None and TICK_HEADER in self.headers
+
+
+def read_log(settings: Settings, topic: Topic, deadline_s: float = 30.0) -> list[LogRecord]:
+    """Return every record of a topic up to its present end, ticks too, by partition and offset.
+
+    Raises TimeoutError when the end is not reached in time.
+    """
+    deadline = time.monotonic() + deadline_s
+    records: list[LogRecord] = []
+    with _consumer(settings, f"read-log-{uuid4()}") as consumer:
+        partitions = _partitions(consumer, settings.topic(topic.name))
+        consumer.assign([TopicPartition(one.topic, one.partition, OFFSET_BEGINNING) for one in partitions])
+        unfinished = {one.partition for one in partitions}
+        while unfinished:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{topic.name}: partitions {sorted(unfinished)} not read to the end")
+            for message in consumer.consume(1_000, 0.1):
+                error = message.error()
+                if error is None:
+                    records.append(_record(message))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    unfinished.discard(message.partition() or 0)
+                else:
+                    raise KafkaException(error)
+    return sorted(records, key=lambda record: (record.partition, record.offset))
+
+
+def lag(settings: Settings, group: str, topics: Iterable[Topic]) -> dict[tuple[str, int], int]:
+    """Return how many offsets each partition's end is ahead of what the group has committed, where it is."""
+    with _consumer(settings, settings.topic(group)) as consumer:
+        partitions = [one for topic in topics for one in _partitions(consumer, settings.topic(topic.name))]
+        behind = {}
+        for committed in consumer.committed(partitions, REQUEST_SECONDS):
+            low, high = consumer.get_watermark_offsets(committed, REQUEST_SECONDS)
+            behind[committed.topic, committed.partition] = high - max(low, committed.offset)
+    return {place: count for place, count in behind.items() if count > 0}
+
+
+def wait_for_lag_zero(settings: Settings, group: str, topics: Iterable[Topic], deadline_s: float = 30.0) -> None:
+    """Return when the group has committed the present end of all these topics.
+
+    Raises TimeoutError, with each partition's lag, when it has not in time.
+    """
+    topics = tuple(topics)
+    deadline = time.monotonic() + deadline_s
+    while behind := lag(settings, group, topics):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{group} is behind after {deadline_s} s: {behind}")
+        time.sleep(0.1)
+
+
+@contextmanager
+def _consumer(settings: Settings, group: str) -> Iterator[Consumer]:
+    config = client_config(settings) | {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",
+    }
+    consumer = Consumer(config)
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
+    found = consumer.list_topics(topic, REQUEST_SECONDS).topics[topic]
+    if found.error is not None:
+        raise KafkaException(found.error)
+    return [TopicPartition(topic, partition) for partition in found.partitions]
+
+
+def _record(message: Message) -> LogRecord:
+    return LogRecord(
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        append_time=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers={name: _bytes(value) for name, value in dict(message.headers() or {}).items()},
+    )
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else value or b""
