@@ -1,0 +1,32 @@
+"""Puts the gateway together: topics → feed → hub → sockets, until it is told to stop."""
+
+import asyncio
+import secrets
+import signal
+
+from monitoring.metrics import serve_metrics
+from tidemark.logs import get_logger
+from tidemark.settings import Settings
+from websocket_gateway.feed import Feed
+from websocket_gateway.hub import Hub
+from websocket_gateway.protocol import Limits
+from websocket_gateway.server import Gateway, listen
+
+log = get_logger("websocket_gateway.app")
+
+
+async def run_gateway(settings: Settings) -> None:
+    """Run a gateway until SIGTERM or SIGINT. Raises OSError if its port is taken."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    serve_metrics(settings.metrics_port)
+    limits = Limits(max_message_bytes=settings.gateway_max_message_bytes)
+    gateway = Gateway(Hub(secrets.token_hex(8), limits))
+    async with listen(gateway, settings) as port, asyncio.TaskGroup() as tasks:
+        log.info("listening", url=f"ws://{settings.gateway_host}:{port}", epoch=gateway.hub.epoch)
+        running = [tasks.create_task(gateway.run()), tasks.create_task(Feed(settings, gateway.take).run())]
+        await stop.wait()
+        for task in running:
+            task.cancel()
+    log.info("stopped")

@@ -1,0 +1,89 @@
+"""One connection as the hub sees it: its subscriptions, and its outbox of what it is still to be sent. Pure."""
+
+from collections import deque
+
+import msgspec
+from msgspec import Struct
+
+from websocket_gateway.protocol import AlertMessage, encode
+from websocket_gateway.site import NOTHING_SENT
+
+
+class TooManyMessages(Exception):
+    """A client goes on sending more than it may."""
+
+
+class Subscription(Struct):
+    """What a client wants of a site, and the offset of the state it has been sent."""
+
+    metrics: frozenset[str]
+    sent: int = NOTHING_SENT
+
+
+class Client:
+    """A client and its outbox.
+
+    The outbox holds no values: only which sites have changed since they were sent, so that a slow client gets their
+    newest state and costs no memory; and at most ``alerts`` encoded alerts, of which the oldest gives way (``lagged``
+    counts).
+    """
+
+    def __init__(self, alerts: int) -> None:
+        self.subscriptions: dict[str, Subscription] = {}
+        self.lagged = 0
+        self._changed: dict[str, None] = {}
+        self._alerts: deque[tuple[AlertMessage, bytes]] = deque()
+        self._max_alerts = alerts
+        self._alert_is_next = True
+        self._second = 0
+        self._messages = 0
+
+    def mark(self, site: str) -> bool:
+        """Note that a site has changed; say whether it had changed before and that was never sent (conflated)."""
+        conflated = site in self._changed
+        self._changed[site] = None
+        return conflated
+
+    def forget(self, site: str) -> None:
+        """Drop a site: its subscription and what was to be sent of its metrics."""
+        self.subscriptions.pop(site, None)
+        self._changed.pop(site, None)
+
+    def put_alert(self, alert: AlertMessage, encoded: bytes) -> None:
+        """Add an alert that goes to many clients, encoded once."""
+        if len(self._alerts) == self._max_alerts:
+            self._alerts.popleft()
+            self.lagged += 1
+        self._alerts.append((alert, encoded))
+
+    def next_site(self) -> str | None:
+        """Take the site whose state is to be sent next; None if it is an alert's turn, or nothing has changed."""
+        if not self._changed or (self._alerts and self._alert_is_next):
+            return None
+        self._alert_is_next = True
+        site = next(iter(self._changed))
+        del self._changed[site]
+        return site
+
+    def next_alert(self) -> bytes | None:
+        """Take the oldest alert, encoded; it tells how many before it were lost."""
+        if not self._alerts:
+            return None
+        self._alert_is_next = False
+        alert, encoded = self._alerts.popleft()
+        if self.lagged:
+            encoded = encode(msgspec.structs.replace(alert, lagged=self.lagged))
+            self.lagged = 0
+        return encoded
+
+    def count_message(self, now: int, limit: int) -> bool:
+        """Count a message of the client; say whether it is within the limit a second.
+
+        Raises TooManyMessages at four times the limit.
+        """
+        if now // 1000 != self._second:
+            self._second, self._messages = now // 1000, 0
+        self._messages += 1
+        if self._messages > 4 * limit:
+            raise TooManyMessages
+        return self._messages <= limit

@@ -1,0 +1,121 @@
+"""From the topics processed-metrics and cep-alerts to the gateway: every partition, no group, from 15 minutes ago on.
+
+Without a group any number of gateways reads everything, and none remembers an offset: what a gateway shows is made anew
+from the last minutes of the log each time it starts.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from monitoring.metrics import ERRORS
+from tidemark.kafka import client_config
+from tidemark.logs import get_logger
+from tidemark.results import Alert, MetricUpdate, decode_alert, decode_metric
+from tidemark.settings import Settings
+from tidemark.topics import ALERTS, METRICS
+from websocket_gateway.session import now_ms
+
+STAGE = "gateway"
+LOOK_BACK_MS = 900_000
+BATCH = 500
+POLL_S = 0.1
+RETRY_S = 1.0
+REQUEST_S = 5.0
+
+Result = MetricUpdate | Alert
+Take = Callable[[Sequence[Result]], Coroutine[None, None, None]]
+
+log = get_logger("websocket_gateway.feed")
+
+
+class Feed:
+    """Reads the results in a thread of its own and hands them over in batches, one at a time."""
+
+    def __init__(self, settings: Settings, take: Take) -> None:
+        self._config = client_config(settings) | {
+            "group.id": settings.topic("websocket-gateway"),  # the client wants a name; it never joins
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+        self._decoders: dict[str, Callable[[bytes], Result]] = {
+            settings.topic(METRICS.name): decode_metric,
+            settings.topic(ALERTS.name): decode_alert,
+        }
+        self._take = take
+        self._stopping = threading.Event()
+
+    async def run(self) -> None:
+        """Read until cancelled; while the broker is away, wait for it."""
+        reading = asyncio.create_task(asyncio.to_thread(self._read, asyncio.get_running_loop()))
+        try:
+            await asyncio.shield(reading)
+        finally:
+            self._stopping.set()
+            await reading
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        consumer = Consumer(self._config, logger=logging.getLogger("websocket_gateway.kafka"))
+        try:
+            self._assign(consumer)
+            while not self._stopping.is_set():
+                results = [result for message in _batch(consumer) if (result := self._decode(message)) is not None]
+                if results:
+                    asyncio.run_coroutine_threadsafe(self._take(results), loop).result()
+        finally:
+            consumer.close()
+
+    def _assign(self, consumer: Consumer) -> None:
+        while not self._stopping.is_set():
+            try:
+                positions = [place for topic in self._decoders for place in _positions(consumer, topic)]
+            except KafkaException as error:
+                log.warning("the topics cannot be read yet", error=str(error.args[0]))
+                self._stopping.wait(RETRY_S)
+            else:
+                consumer.assign(positions)
+                log.info("reading", partitions=len(positions))
+                return
+
+    def _decode(self, message: Message) -> Result | None:
+        """The record's result; None for a record that is none, which is counted and told."""
+        error, topic, value = message.error(), message.topic(), message.value()
+        if error is not None:
+            _complain(str(error.name()), error=error.str())
+        elif topic is not None and isinstance(value, bytes):
+            try:
+                return self._decoders[topic](value)
+            except msgspec.DecodeError as broken:
+                _complain("invalid_result", error=str(broken), topic=topic, offset=message.offset())
+        return None
+
+
+def _batch(consumer: Consumer) -> list[Message]:
+    """What is there, at most BATCH: consume() alone would wait its whole timeout to fill the batch."""
+    first = consumer.poll(POLL_S)
+    return [] if first is None else [first, *consumer.consume(BATCH - 1, timeout=0)]
+
+
+def _positions(consumer: Consumer, topic: str) -> list[TopicPartition]:
+    """Where to start in each partition. Raises KafkaException when the broker or the topic is away."""
+    metadata = consumer.list_topics(topic, timeout=REQUEST_S).topics[topic]
+    if metadata.error is not None:
+        raise KafkaException(metadata.error)
+    partitions = [TopicPartition(topic, partition) for partition in metadata.partitions]
+    # The ends are asked for first: a record that comes in between is then behind the end, not lost before it.
+    ends = [consumer.get_watermark_offsets(place, timeout=REQUEST_S)[1] for place in partitions]
+    since = [TopicPartition(topic, place.partition, now_ms() - LOOK_BACK_MS) for place in partitions]
+    found = consumer.offsets_for_times(since, timeout=REQUEST_S)
+    return [
+        TopicPartition(topic, place.partition, place.offset if place.offset >= 0 else end)
+        for place, end in zip(found, ends, strict=True)
+    ]
+
+
+def _complain(reason: str, **about: object) -> None:
+    ERRORS.labels(stage=STAGE, reason=reason).inc()
+    log.warning("a record was skipped", reason=reason, **about)

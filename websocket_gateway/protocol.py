@@ -1,0 +1,180 @@
+"""The gateway's messages, by their shape on the wire: what a client may ask, and all that the gateway says.
+
+JSON text, camelCase, times in ms since the epoch. A client sends objects with an ``action``, the gateway sends objects
+with a ``type``. Unknown fields are ignored on both sides, so that either may learn new ones first.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from tidemark.results import METRICS, Alert, Dimension
+
+VERSION = 1
+#: Each metric's name on this wire with its name in topics, e.g. pageViewsPerSecond → page_views_per_second.
+WIRE_NAMES = {name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]): name for name in METRICS}
+ALL_METRICS = frozenset(METRICS)
+
+#: Close codes: a client that read nothing for ``stall_timeout_ms`` (it may come again), and one that asks too much.
+STALLED = 1013
+TOO_FAST = 1008
+
+RequestId = Annotated[str, Meta(max_length=64)] | int | None
+SiteName = Annotated[str, Meta(min_length=1, max_length=64)] | None
+
+
+class Subscribe(Struct, tag_field="action", tag="subscribe"):
+    """Ask for a site's metrics (absent: all; empty: none, only its alerts) in place of what was asked before."""
+
+    metrics: list[str] | None = None
+    site: SiteName = None
+    id: RequestId = None
+
+
+class Unsubscribe(Struct, tag_field="action", tag="unsubscribe"):
+    """Give up some of a site's metrics, or with ``metrics`` absent the whole site with its alerts."""
+
+    metrics: list[str] | None = None
+    site: SiteName = None
+    id: RequestId = None
+
+
+class Ping(Struct, tag_field="action", tag="ping"):
+    """Ask whether the gateway is there and what time it has."""
+
+    id: RequestId = None
+
+
+Request = Subscribe | Unsubscribe | Ping
+
+
+class Limits(Struct, rename="camel", frozen=True, kw_only=True):
+    """What the gateway holds its clients to; announced in the hello."""
+
+    max_message_bytes: int = 16_384
+    max_messages_per_second: int = 50
+    max_sites: int = 32
+    flush_interval_ms: int = 50
+    stall_timeout_ms: int = 10_000
+    simple_interval_ms: int = 5_000
+    points: int = 20
+    alerts: int = 100
+
+
+class Hello(Struct, rename="camel", tag_field="type", tag="hello", kw_only=True):
+    """The first message of a connection. ``offset`` counts within one ``epoch``: one start of one gateway."""
+
+    epoch: str
+    server_time: int
+    protocol: int = VERSION
+    limits: Limits
+
+
+class Values(Struct, rename="camel", omit_defaults=True, kw_only=True):
+    """One value a metric; rates are fractions 0..1, the duration is in seconds; what is not told is left out."""
+
+    page_views_per_second: float | UnsetType = UNSET
+    active_users: float | UnsetType = UNSET
+    bounce_rate: float | UnsetType = UNSET
+    average_session_duration: float | UnsetType = UNSET
+    conversion_rate: float | UnsetType = UNSET
+    revenue_per_user: float | UnsetType = UNSET
+    popular_content: list[Dimension] | UnsetType = UNSET
+    geographic_distribution: list[Dimension] | UnsetType = UNSET
+
+
+class Window(Struct, rename="camel", frozen=True):
+    """Which window a top-level value is of: its end (ms, exclusive), and whether the value is final."""
+
+    end: int
+    final: bool
+    revision: int
+
+
+class Flat(Values, rename="camel", omit_defaults=True, kw_only=True):
+    """A site's state, or what is new of it: laid over what a client has, it gives the newest state.
+
+    At the top: each metric's value in its newest window that has ended by ``timestamp``; early results count,
+    ``windows`` tells. ``current``: of the windows that contain ``timestamp``, the one that ends first. ``current`` and
+    ``windows``, when they are there, name all metrics that have one, so that the old ones can be thrown away whole.
+    """
+
+    site: str
+    offset: int
+    timestamp: int
+    current: Values | UnsetType = UNSET
+    windows: dict[str, Window] | UnsetType = UNSET
+
+
+class MetricsMessage(Flat, rename="camel", tag_field="type", tag="metrics", omit_defaults=True, kw_only=True):
+    """What has changed of a site since the last message about it; ``offset`` grows from message to message."""
+
+
+class Point(Struct, rename="camel", omit_defaults=True, frozen=True):
+    """A metric's value in a window that has ended; a list's value is the sum of its ``dimensions``."""
+
+    window_end: int
+    value: float
+    final: bool
+    dimensions: list[Dimension] | UnsetType = UNSET
+
+
+class Snapshot(Flat, rename="camel", omit_defaults=True, kw_only=True):
+    """The whole state of a site, with the last points of each metric and the last alerts, both oldest first."""
+
+    points: dict[str, list[Point]]
+    alerts: list[Alert]
+
+
+class Subscribed(Struct, rename="camel", tag_field="type", tag="subscribed", omit_defaults=True, kw_only=True):
+    """The answer to subscribe. ``snapshot`` is a Snapshot, encoded once for all who ask for the same."""
+
+    id: RequestId = None
+    site: str
+    metrics: list[str]
+    snapshot: Raw
+
+
+class Unsubscribed(Struct, rename="camel", tag_field="type", tag="unsubscribed", omit_defaults=True, kw_only=True):
+    """The answer to unsubscribe. ``metrics``: what of the site still comes."""
+
+    id: RequestId = None
+    site: str
+    metrics: list[str]
+
+
+class Pong(Struct, rename="camel", tag_field="type", tag="pong", omit_defaults=True, kw_only=True):
+    """The answer to ping."""
+
+    id: RequestId = None
+    server_time: int
+
+
+class AlertMessage(Alert, rename="camel", tag_field="type", tag="alert", omit_defaults=True, kw_only=True):
+    """An alert of a subscribed site. ``lagged``: so many before it were dropped, because the client was slow."""
+
+    lagged: int = 0
+
+
+class ErrorMessage(Struct, rename="camel", tag_field="type", tag="error", omit_defaults=True, kw_only=True):
+    """What was wrong with a client's message; nothing has changed. ``temporary``: the same may work later."""
+
+    id: RequestId = None
+    code: str
+    message: str
+    temporary: bool = False
+
+
+ServerMessage = Hello | Subscribed | Unsubscribed | MetricsMessage | AlertMessage | Pong | ErrorMessage
+
+
+encode = msgspec.json.Encoder().encode
+_server_message: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+decode_server_message = _server_message.decode
+decode_snapshot = msgspec.json.Decoder(Snapshot).decode
+
+
+def wire_names(metrics: frozenset[str]) -> list[str]:
+    """Return metrics by their names on this wire, in the one fixed order."""
+    return [wire for wire, name in WIRE_NAMES.items() if name in metrics]
