@@ -1,0 +1,135 @@
+"""Apache Kafka in KRaft mode on this machine: its configuration, its data folder, its health."""
+
+import base64
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from deploy.local.addresses import Address
+from deploy.local.errors import StackError
+from deploy.local.service import Service
+
+#: Small enough for a laptop; the broker's page cache is what makes it fast.
+JVM_OPTIONS = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true")
+
+_LOGGING = """\
+status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d %p %m (%c{1})%n%ex
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+logger.server.name = kafka.server
+logger.server.level = info
+"""
+
+
+def controller_address(broker: Address) -> Address:
+    """Return where a broker's controller listens: the port beside."""
+    return Address(broker.host, broker.port + 1)
+
+
+def kafka_services(
+    brokers: Sequence[Address], jars: Callable[[], Path], data: Path, run: Path, logs: Path
+) -> list[Service]:
+    """Return one service a broker. The data folder keeps its cluster; another number of brokers is another cluster."""
+    cluster = data / f"kafka-{len(brokers)}"
+    return [
+        Service(
+            f"kafka-{node}" if len(brokers) > 1 else "kafka",
+            partial(_prepare, node, brokers, jars, cluster, run / f"kafka-{len(brokers)}-{node}"),
+            partial(answers_as_kafka, address),
+            run=run,
+            log=logs / f"kafka-{node}.log",
+        )
+        for node, address in enumerate(brokers, start=1)
+    ]
+
+
+def answers_as_kafka(address: Address, within: float = 2) -> bool:
+    """Say whether a Kafka broker answers there that its cluster knows as a living one."""
+    if not address.answers():
+        return False
+    try:
+        found = AdminClient({"bootstrap.servers": str(address), "log_level": 0}).list_topics(timeout=within)
+    except KafkaException:
+        return False
+    return bool(found.brokers)
+
+
+def _prepare(node: int, brokers: Sequence[Address], jars: Callable[[], Path], cluster: Path, run: Path) -> list[str]:
+    """Write the configuration, format the data folder the first time, return the broker's command."""
+    run.mkdir(parents=True, exist_ok=True)
+    data = cluster / f"broker-{node}"
+    java = ["java", *JVM_OPTIONS, "-cp", f"{jars()}/*"]
+    properties = run / "server.properties"
+    if not data.exists():
+        _format(java, _cluster_id(cluster), properties, node, brokers, data)
+    properties.write_text(_properties(node, brokers, data))
+    logging = run / "log4j2.properties"
+    logging.write_text(_LOGGING)
+    return [*java[:-2], f"-Dlog4j2.configurationFile={logging}", *java[-2:], "kafka.Kafka", str(properties)]
+
+
+def _cluster_id(cluster: Path) -> str:
+    """Return the cluster's id: all brokers of one data folder must be formatted with the same one."""
+    path = cluster / "cluster.id"
+    if not path.exists():
+        cluster.mkdir(parents=True, exist_ok=True)
+        path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+    return path.read_text()
+
+
+def _format(
+    java: list[str], cluster_id: str, properties: Path, node: int, brokers: Sequence[Address], data: Path
+) -> None:
+    """Format beside and rename, so that a format cut short is never taken for a whole one."""
+    part = data.with_name(f"{data.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    properties.write_text(_properties(node, brokers, part))
+    tool = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+    done = subprocess.run(tool, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise StackError(f"Kafka's data folder {data} cannot be formatted:\n{done.stdout}{done.stderr}")
+    part.rename(data)
+
+
+def _properties(node: int, brokers: Sequence[Address], data: Path) -> str:
+    """Return server.properties: one broker alone, or three of which two must have a record to acknowledge it."""
+    address, copies = brokers[node - 1], len(brokers)
+    voters = ",".join(f"{number}@{controller_address(each)}" for number, each in enumerate(brokers, start=1))
+    listeners = f"PLAINTEXT://{address},CONTROLLER://{controller_address(address)}"
+    in_sync = 2 if copies >= 3 else 1
+    properties = {
+        "process.roles": "broker,controller",
+        "node.id": node,
+        "controller.quorum.voters": voters,
+        "controller.listener.names": "CONTROLLER",
+        "listeners": listeners,
+        "advertised.listeners": f"PLAINTEXT://{address}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": data.absolute(),
+        "auto.create.topics.enable": "false",
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": copies,
+        "offsets.topic.num.partitions": 3,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
+        "transaction.state.log.num.partitions": 3,
+        # A broker that comes back after a crash is let in once its former self has missed its heartbeats for so long:
+        # 9 s by default.
+        "broker.heartbeat.interval.ms": 500,
+        "broker.session.timeout.ms": 3_000,
+        "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1_000,
+        # The default of 128 MB is a quarter of the heap, for far more keys than a laptop's topics have.
+        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+    }
+    return "".join(f"{name}={value}\n" for name, value in properties.items())

@@ -1,0 +1,87 @@
+"""What must be right before a server is started: tools, ports, folders; each problem comes with its remedy."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from deploy.local.addresses import INFLUXDB_SETTING, KAFKA_SETTING, Address
+from deploy.local.fetch import influxdb_path, kafka_path
+from deploy.local.kafka import controller_address
+
+MIN_JAVA = 17
+MIN_FREE_BYTES = 1024**3
+
+
+def kafka_problems(brokers: Iterable[Address], cache: Path) -> list[str]:
+    """Return what keeps these brokers from starting; empty when nothing does."""
+    problems = java_problems()
+    if not kafka_path(cache).exists() and shutil.which("mvn") is None:
+        problems.append(_missing("mvn", "maven", KAFKA_SETTING))
+    for broker in brokers:
+        problems += port_problems(broker, "Kafka", KAFKA_SETTING)
+        problems += port_problems(controller_address(broker), "Kafka's controller (Kafka's port + 1)", KAFKA_SETTING)
+    return problems
+
+
+def influxdb_problems(address: Address, cache: Path) -> list[str]:
+    """Return what keeps InfluxDB from starting there; empty when nothing does."""
+    problems = port_problems(address, "InfluxDB", INFLUXDB_SETTING)
+    if not influxdb_path(cache).exists() and shutil.which("go") is None:
+        problems.append(_missing("go", "golang-go", INFLUXDB_SETTING))
+    return problems
+
+
+def platform_problems() -> list[str]:
+    """Return the problem of a system that cannot end children with their parent."""
+    if sys.platform == "linux":
+        return []
+    return [
+        f"servers are started on Linux only, this is {sys.platform}: "
+        f"set {KAFKA_SETTING} and {INFLUXDB_SETTING} to servers that run"
+    ]
+
+
+def java_problems() -> list[str]:
+    """Return the problem of a missing or too old Java."""
+    if shutil.which("java") is None:
+        return [_missing("java", "openjdk-17-jre-headless", KAFKA_SETTING)]
+    shown = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
+    found = re.search(r'version "(?:1\.)?(\d+)', shown.stderr + shown.stdout)
+    if found is None or int(found[1]) < MIN_JAVA:
+        got = found[1] if found else (shown.stderr + shown.stdout).strip() or "nothing"
+        return [f"java: Kafka needs version {MIN_JAVA} or later, `java -version` says {got}: install a newer one"]
+    return []
+
+
+def port_problems(address: Address, what: str, setting: str) -> list[str]:
+    """Return the problem of a port that something else has."""
+    if address.is_free():
+        return []
+    return [
+        f"{address} is taken by another program, but {what} should listen there: "
+        f"stop that program or change {setting} to another port"
+    ]
+
+
+def folder_problems(folder: Path, what: str) -> list[str]:
+    """Return the problem of a folder that cannot be written or has less than 1 GiB left."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return [f"the {what} {folder} cannot be written ({error.strerror}): change TIDEMARK_DATA_DIR"]
+    free = shutil.disk_usage(folder).free
+    if free < MIN_FREE_BYTES:
+        return [f"the {what} {folder} has {free / 1024**3:.1f} GiB left, 1 GiB is needed: change TIDEMARK_DATA_DIR"]
+    return []
+
+
+def _missing(tool: str, package: str, setting: str) -> str:
+    return (
+        f"{tool} is missing: install it (Debian, Ubuntu: apt install {package}), or set {setting} to a server that runs"
+    )
