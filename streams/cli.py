@@ -1,7 +1,31 @@
-"""The subcommands of this part."""
+"""``tidemark streams run``: one stream worker; several share the partitions."""
 
 import typer
 
 
 def mount(app: typer.Typer) -> None:
     """Add the subcommands to the ``tidemark`` command."""
+    streams = typer.Typer(help="The stream processor: events in, window metrics, visits and alerts out.")
+    streams.command("run")(run)
+    app.add_typer(streams, name="streams", no_args_is_help=True)
+
+
+def run() -> None:
+    """Run a worker until SIGTERM or Ctrl-C. Start as many as you like: they share the partitions."""
+    import mode.loop  # noqa: PLC0415
+
+    mode.loop.use("uvloop")
+
+    import faust  # noqa: PLC0415
+
+    from monitoring.metrics import serve_metrics  # noqa: PLC0415
+    from streams.app import build_app  # noqa: PLC0415
+    from tidemark.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    serve_metrics(settings.metrics_port)
+    app, outbox = build_app(settings)
+    try:
+        faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
+    finally:
+        outbox.close(10)

@@ -18,11 +18,12 @@ class Agenda:
             heapq.heappush(self._heap, end)
 
     def until(self, time: int) -> Iterator[int]:
-        """Take out every end ≤ ``time``, in order; ends that are planned meanwhile are included."""
+        """Take out every end ≤ ``time``, in order; ends that are planned meanwhile are included, each once."""
         while self._heap and self._heap[0] <= time:
             end = heapq.heappop(self._heap)
-            self._planned.discard(end)
             yield end
+            # Only now: what closes at this end may plan it again, but it must not close twice.
+            self._planned.discard(end)
 
     def next(self) -> int | None:
         """Return the first planned end, or None."""

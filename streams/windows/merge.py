@@ -43,6 +43,8 @@ class MergeWindows:
     """
 
     def __init__(self, sources: int) -> None:
+        #: The offset of the next record of the log; the reader keeps it.
+        self.offset = 0
         self._progress = [PartitionProgress() for _ in range(sources)]
         self._sites: dict[str, SiteTotals] = {}
         self._agenda = Agenda()

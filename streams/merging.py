@@ -1,0 +1,82 @@
+"""Stage two: partials and markers → the results of whole sites on processed-metrics."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from monitoring import metrics
+from streams.outbox import Outbox
+from streams.windows import partials
+from streams.windows.judge import Record
+from streams.windows.merge import MergeWindows
+from tidemark import results
+from tidemark.events import UNDECODABLE
+from tidemark.results import DeadLetter, MetricUpdate
+from tidemark.settings import Settings
+from tidemark.topics import DEAD_LETTERS, EVENTS, METRICS, PARTIALS
+
+STAGE = "merge"
+
+
+class MergeStage:
+    """The ``metric-partials`` partitions this worker owns."""
+
+    topic = PARTIALS
+
+    def __init__(self, settings: Settings, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self.partitions: dict[int, MergeWindows] = {}
+
+    def open(self, partition: int) -> MergeWindows:
+        """Begin a partition with empty state."""
+        windows = MergeWindows(EVENTS.partitions)
+        self.partitions[partition] = windows
+        return windows
+
+    def release(self, partition: int) -> None:
+        """Forget a partition that is another worker's now."""
+        self.partitions.pop(partition, None)
+
+    def process(self, partition: int, records: Sequence[Record]) -> None:
+        """Take the next records of a partition and send what is final."""
+        windows = self.partitions[partition]
+        for record in records:
+            windows.offset = record.offset + 1
+            try:
+                message = partials.decode(record.value or b"")
+            except msgspec.DecodeError as error:
+                self._refuse(partition, record, str(error))
+                continue
+            if isinstance(message, partials.Marker):
+                windows.progress(message.partition, message.progress)
+            else:
+                windows.add(message)
+        self._send(windows.finals(), "final")
+
+    def send_early(self, partitions: Sequence[int]) -> None:
+        """Send what changed in these partitions' open windows."""
+        for partition in partitions:
+            self._send(self.partitions[partition].early(), "early")
+
+    def _refuse(self, partition: int, record: Record, text: str) -> None:
+        """Put aside a record that no worker of ours wrote."""
+        letter = DeadLetter(
+            reason=UNDECODABLE,
+            text=text,
+            topic=PARTIALS.name,
+            partition=partition,
+            offset=record.offset,
+            record=record.value or b"",
+        )
+        self._outbox.send(DEAD_LETTERS.name, record.key, results.encode(letter))
+        metrics.EVENTS.labels(STAGE, letter.reason.lower()).inc()
+
+    def _send(self, updates: Iterable[MetricUpdate], outcome: str) -> None:
+        now = time.time_ns() // 1_000_000
+        count = 0
+        for update in updates:
+            update.emitted_at = now
+            self._outbox.send(METRICS.name, update.key(), results.encode(update), update.partition(METRICS.partitions))
+            count += 1
+        metrics.EVENTS.labels(STAGE, outcome).inc(count)

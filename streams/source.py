@@ -1,0 +1,88 @@
+"""Stage one: batches of events → windows of their partition → partials, visits, alerts and dead letters."""
+
+from collections.abc import Iterator, Sequence
+
+from monitoring import metrics
+from streams.outbox import Outbox
+from streams.windows import partials
+from streams.windows.judge import Record
+from streams.windows.partition import Output, PartitionWindows
+from tidemark import results
+from tidemark.results import DeadLetter
+from tidemark.settings import Settings
+from tidemark.topics import ALERTS, DEAD_LETTERS, EVENTS, PARTIALS, SESSIONS
+
+STAGE = "windows"
+
+
+class SourceStage:
+    """The source partitions this worker owns, and what it owes the merge."""
+
+    topic = EVENTS
+
+    def __init__(self, settings: Settings, outbox: Outbox) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self.partitions: dict[int, PartitionWindows] = {}
+        # Progress whose partials are sent but perhaps not acknowledged yet.
+        self._progress: dict[int, list[tuple[int, int]]] = {}
+
+    def open(self, partition: int) -> PartitionWindows:
+        """Begin a partition with empty state."""
+        windows = PartitionWindows(partition, lateness_ms=self._settings.lateness_ms, funnel=self._settings.funnel)
+        self.partitions[partition] = windows
+        return windows
+
+    def release(self, partition: int) -> None:
+        """Forget a partition that is another worker's now."""
+        self.partitions.pop(partition, None)
+        self._progress.pop(partition, None)
+
+    def process(self, partition: int, records: Sequence[Record]) -> None:
+        """Take the next records of a partition and send what is final."""
+        out = self.partitions[partition].feed(records)
+        self._send(out)
+        if out.dead:
+            self._send_dead(out.dead, {record.offset: record.key for record in records})
+        if out.progress:
+            self._progress.setdefault(partition, []).extend(out.progress)
+        self._count(out)
+
+    def send_early(self, partitions: Sequence[int]) -> None:
+        """Send early partials of these partitions' open windows, where something changed."""
+        for partition in partitions:
+            self._send_partials(self.partitions[partition].early())
+
+    def take_progress(self) -> dict[int, list[tuple[int, int]]]:
+        """Take the progress that is to be told once everything sent so far is acknowledged."""
+        progress, self._progress = self._progress, {}
+        return progress
+
+    def send_markers(self, progress: dict[int, list[tuple[int, int]]]) -> None:
+        """Tell every merge partition how far the source partitions are."""
+        for partition, pairs in progress.items():
+            marker = partials.encode(partials.Marker(partition, pairs))
+            for target in range(PARTIALS.partitions):
+                self._outbox.send(PARTIALS.name, None, marker, target)
+
+    def _send(self, out: Output) -> None:
+        self._send_partials(iter(out.partials))
+        for summary in out.sessions:
+            self._outbox.send(SESSIONS.name, summary.session_id.encode(), results.encode(summary))
+        for alert in out.alerts:
+            self._outbox.send(ALERTS.name, alert.alert_id.encode(), results.encode(alert))
+
+    def _send_dead(self, letters: list[DeadLetter], keys: dict[int, bytes | None]) -> None:
+        for letter in letters:
+            self._outbox.send(DEAD_LETTERS.name, keys[letter.offset], results.encode(letter))
+
+    def _send_partials(self, changed: Iterator[partials.SitePartial]) -> None:
+        for partial in changed:
+            for chunk in partial.chunks():
+                self._outbox.send(PARTIALS.name, partial.site.encode(), partials.encode(chunk))
+
+    def _count(self, out: Output) -> None:
+        metrics.EVENTS.labels(STAGE, "accepted").inc(out.accepted)
+        metrics.EVENTS.labels(STAGE, "duplicate").inc(out.duplicates)
+        for letter in out.dead:
+            metrics.EVENTS.labels(STAGE, letter.reason.lower()).inc()

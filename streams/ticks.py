@@ -1,0 +1,64 @@
+"""Ticks: punctuation for quiet partitions, so that no window waits for a visitor who does not come."""
+
+from streams.windows import PANE_MS
+from streams.windows.exact import floor_to
+from streams.windows.partition import NO_WATERMARK
+from tidemark.logs import get_logger
+
+log = get_logger("streams.ticks")
+
+#: A tick that was not read back after so long is sent again.
+RESEND_MS = 3_000
+
+
+class BrokerClock:
+    """The broker's clock: the append time of the newest record, carried on by a monotonic clock (both ms)."""
+
+    def __init__(self) -> None:
+        self._ahead: int | None = None
+
+    def observe(self, append_time: int, monotonic: int) -> None:
+        """Take the append time of a record that was read just now, at the end of its partition."""
+        self._ahead = append_time - monotonic
+
+    def now(self, monotonic: int) -> int | None:
+        """Return the broker's time; None before anything was observed."""
+        return None if self._ahead is None else monotonic + self._ahead
+
+
+class Ticks:
+    """Decides which caught-up partitions need a tick. Times are ms of a monotonic clock, given as arguments."""
+
+    def __init__(self, *, lateness_ms: int, pause_ms: int) -> None:
+        self.clock = BrokerClock()
+        self._lateness_ms = lateness_ms
+        self._pause_ms = pause_ms
+        self._paused_until = 0
+        self._sent: dict[int, int] = {}
+
+    def broker_lost(self, monotonic: int) -> None:
+        """Hold all ticks for a while: events that wait at their producers must not be made late."""
+        if monotonic >= self._paused_until:
+            log.warning("broker lost: no ticks for a while", seconds=self._pause_ms / 1000)
+        self._paused_until = monotonic + self._pause_ms
+
+    def read_back(self, partition: int) -> None:
+        """Note that a partition's tick has come back."""
+        self._sent.pop(partition, None)
+
+    def is_due(self, partition: int, watermark: int, monotonic: int) -> bool:
+        """Say whether a partition needs a tick now: the end of its open pane + lateness is past on the broker's clock.
+
+        A partition without any record gets one at once, for its append time.
+        """
+        if monotonic < self._paused_until:
+            return False
+        sent = self._sent.get(partition)
+        if sent is not None and monotonic - sent < RESEND_MS:
+            return False
+        if watermark != NO_WATERMARK:
+            now = self.clock.now(monotonic)
+            if now is None or now <= floor_to(watermark, PANE_MS) + PANE_MS + self._lateness_ms:
+                return False
+        self._sent[partition] = monotonic
+        return True
