@@ -24,7 +24,7 @@ RequestId = Annotated[str, Meta(max_length=64)] | int | None
 SiteName = Annotated[str, Meta(min_length=1, max_length=64)] | None
 
 
-class Subscribe(Struct, tag_field="action", tag="subscribe"):
+class Subscribe(Struct, tag_field="action", tag="subscribe", omit_defaults=True):
     """Ask for a site's metrics (absent: all; empty: none, only its alerts) in place of what was asked before."""
 
     metrics: list[str] | None = None
@@ -32,7 +32,7 @@ class Subscribe(Struct, tag_field="action", tag="subscribe"):
     id: RequestId = None
 
 
-class Unsubscribe(Struct, tag_field="action", tag="unsubscribe"):
+class Unsubscribe(Struct, tag_field="action", tag="unsubscribe", omit_defaults=True):
     """Give up some of a site's metrics, or with ``metrics`` absent the whole site with its alerts."""
 
     metrics: list[str] | None = None
@@ -40,7 +40,7 @@ class Unsubscribe(Struct, tag_field="action", tag="unsubscribe"):
     id: RequestId = None
 
 
-class Ping(Struct, tag_field="action", tag="ping"):
+class Ping(Struct, tag_field="action", tag="ping", omit_defaults=True):
     """Ask whether the gateway is there and what time it has."""
 
     id: RequestId = None
