@@ -20,9 +20,13 @@ class BatchConsumer(driver.Consumer):
     """Yields a message a partition: its value is the list of aiokafka's records, its offset the last one's."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # The last offsets of the batches handed out, in order: what the stock bookkeeping takes for gaps.
-        self._handed_out: defaultdict[TP, deque[int]] = defaultdict(deque)
+        self._handed_out = self.new_bookkeeping()
         super().__init__(*args, **kwargs)
+
+    @staticmethod
+    def new_bookkeeping() -> defaultdict[TP, deque[int]]:
+        """Return room for the last offsets of the batches handed out, in order, by partition."""
+        return defaultdict(deque)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
         """Fetch what there is, at most ``timeout`` seconds long; stop when partitions move meanwhile."""
