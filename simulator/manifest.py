@@ -1,0 +1,103 @@
+"""What a run has put into the log, counted from the broker's acknowledgements, and the file that tells it."""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from simulator.faults import BAD_KINDS
+from simulator.plan import BadRecord, GoodRecord, Record
+from tidemark.events import CONVERSION, MICROS
+
+_MICROS_PER_CENT = MICROS // 100
+
+
+class Tally:
+    """Counts a run's records. But for ``sent`` and ``failed`` only what the broker has acknowledged counts.
+
+    So at the end, and after any failure too, these are the figures of the log.
+    """
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.acknowledged = 0
+        self.failed: Counter[str] = Counter()
+        self.duplicates = 0
+        self.late = 0
+        self.bad: Counter[str] = Counter()
+        self.events: Counter[tuple[str, str]] = Counter()
+        self.visits: Counter[str] = Counter()
+        self.cents: Counter[str] = Counter()
+        self.first_ms: int | None = None
+        self.last_ms: int | None = None
+
+    def acknowledge(self, record: Record) -> None:
+        """Count a record that is in the log; the first of an event is the event, the others are its duplicates."""
+        self.acknowledged += 1
+        if isinstance(record, BadRecord):
+            self.bad[record.kind] += 1
+        elif record.acknowledged:
+            self.duplicates += 1
+        else:
+            record.acknowledged = True
+            self._event(record)
+
+    def _event(self, record: GoodRecord) -> None:
+        step = record.step
+        visit = step.visit
+        site = visit.person.site
+        self.events[site, step.event_type] += 1
+        if not visit.acknowledged:
+            visit.acknowledged = True
+            self.visits[site] += 1
+        if step.cents:
+            self.cents[site] += step.cents
+        if record.late:
+            self.late += 1
+        if self.first_ms is None or step.at_ms < self.first_ms:
+            self.first_ms = step.at_ms
+        if self.last_ms is None or step.at_ms > self.last_ms:
+            self.last_ms = step.at_ms
+
+    def figures(self, start_ms: int) -> dict[str, Any]:
+        """Return all counts as JSON; event times in ms since the epoch, money in 10⁻⁶ units."""
+        sites = {site: self._site(site) for site in sorted({site for site, _ in self.events})}
+        by_type = Counter[str]()
+        for (_, event_type), events in self.events.items():
+            by_type[event_type] += events
+        by_reason = Counter[str]()
+        for kind, records in self.bad.items():
+            by_reason[BAD_KINDS[kind]] += records
+        return {
+            "recordsSent": self.sent,
+            "recordsAcknowledged": self.acknowledged,
+            "recordsFailed": self.failed.total(),
+            "events": dict(sorted(by_type.items())),
+            "distinctEventIds": by_type.total(),
+            "visits": self.visits.total(),
+            "conversions": by_type[CONVERSION],
+            "revenueMicros": self.cents.total() * _MICROS_PER_CENT,
+            "duplicates": self.duplicates,
+            "late": self.late,
+            "bad": {"byReason": dict(sorted(by_reason.items())), "byKind": dict(sorted(self.bad.items()))},
+            "sites": sites,
+            "firstEventTime": None if self.first_ms is None else start_ms + self.first_ms,
+            "lastEventTime": None if self.last_ms is None else start_ms + self.last_ms,
+        }
+
+    def _site(self, site: str) -> dict[str, Any]:
+        by_type = {event_type: events for (of, event_type), events in sorted(self.events.items()) if of == site}
+        return {
+            "events": by_type,
+            "visits": self.visits[site],
+            "conversions": by_type.get(CONVERSION, 0),
+            "revenueMicros": self.cents[site] * _MICROS_PER_CENT,
+        }
+
+
+def write_atomically(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file by this content as JSON: a reader sees the old or the new one, never a part."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.replace(path)

@@ -1,0 +1,119 @@
+"""Sends records to the events topic through confluent-kafka and passes each delivery report on to the tally."""
+
+from collections.abc import Callable
+from functools import partial
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from simulator.manifest import Tally
+from simulator.pacing import Clock, Punctuality
+from simulator.plan import Record
+from tidemark.kafka import ClientConfig, producer_config
+from tidemark.logs import get_logger
+from tidemark.settings import Settings
+
+log = get_logger("simulator")
+
+#: How many records are handed over before delivery reports are served.
+_POLL_EVERY = 64
+
+
+class SendError(Exception):
+    """Sending cannot go on: the topic is missing, or the producer has failed for good."""
+
+
+def sender_config(settings: Settings) -> ClientConfig:
+    """Return the producer's settings: it bridges a broker's absence of five minutes within bounded memory."""
+    return producer_config(settings, linger_ms=5) | {
+        "delivery.timeout.ms": 300_000,
+        "queue.buffering.max.messages": 100_000,
+        "queue.buffering.max.kbytes": 131_072,
+    }
+
+
+class Connection:
+    """Says once that the broker is away, and once that it is back."""
+
+    def __init__(self) -> None:
+        self._lost = False
+
+    def on_error(self, error: KafkaError) -> None:
+        """Take librdkafka's error reports; those of single connections are no news."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._lost:
+            self._lost = True
+            log.warning("the broker is away: waiting and trying again", error=error.str())
+
+    def on_delivery(self) -> None:
+        """Note that a record has reached the broker."""
+        if self._lost:
+            self._lost = False
+            log.info("the broker is back")
+
+
+class Sender:
+    """Hands records to the producer. ``beat`` is called whenever the sender has polled, at the latest every 0.1 s."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        topic: str,
+        tally: Tally,
+        punctuality: Punctuality,
+        connection: Connection,
+        clock: Clock,
+        beat: Callable[[], None],
+    ) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._tally = tally
+        self._punctuality = punctuality
+        self._connection = connection
+        self._clock = clock
+        self._beat = beat
+
+    def find_topic(self, given_up: Callable[[], bool]) -> bool:
+        """Wait for the broker; return False if given up. Raises SendError if it is there and the topic is not."""
+        while not given_up():
+            try:
+                found = self._producer.list_topics(self._topic, timeout=1).topics[self._topic]
+            except KafkaException:
+                self.poll(0.1)
+                continue
+            if found.error is not None:
+                raise SendError(f"topic {self._topic}: expected it to exist, got: {found.error.str()}")
+            return True
+        return False
+
+    def send(self, record: Record, scheduled: float) -> None:
+        """Hand a record over, waiting while the producer's queue is full. ``scheduled``: its time on the clock (s)."""
+        report = partial(self._on_delivery, record, scheduled)
+        while True:
+            try:
+                self._producer.produce(self._topic, record.value, record.key, on_delivery=report)
+                break
+            except BufferError:
+                self.poll(0.1)
+            except KafkaException as error:
+                raise SendError(f"the producer has failed: {error.args[0].str()}") from error
+        self._punctuality.sent(self._clock() - scheduled)
+        self._tally.sent += 1
+        if self._tally.sent % _POLL_EVERY == 0:
+            self.poll(0)
+
+    def poll(self, seconds: float) -> None:
+        """Serve delivery reports for at most so long."""
+        self._producer.poll(seconds)
+        self._beat()
+
+    def flush(self, given_up: Callable[[], bool]) -> None:
+        """Wait until each record is acknowledged or has failed for good, or until given up."""
+        while len(self._producer) and not given_up():
+            self.poll(0.1)
+
+    def _on_delivery(self, record: Record, scheduled: float, error: KafkaError | None, _: Message) -> None:
+        if error is None:
+            self._tally.acknowledge(record)
+            self._punctuality.acknowledged(self._clock() - scheduled)
+            self._connection.on_delivery()
+        else:
+            self._tally.failed[error.str()] += 1
