@@ -1,5 +1,6 @@
 """The event on the wire: from a record's bytes to an Event, or to the reason why it is none."""
 
+import math
 from typing import Annotated, Any
 
 import msgspec
@@ -84,7 +85,11 @@ class Event(Struct, rename="camel", gc=False, omit_defaults=True):
     def revenue_micros(self) -> int:
         """The conversion's value in 10⁻⁶ units, so that sums do not depend on their order."""
         data = self.conversion_data
-        return round(data.value * MICROS) if data is not None and data.value else 0
+        if data is None or not data.value:
+            return 0
+        micros = data.value * MICROS
+        # Beyond 10³⁰² no double holds the product; the integer is exact without it.
+        return round(micros) if math.isfinite(micros) else int(data.value) * MICROS
 
 
 class InvalidEvent(Exception):
