@@ -158,13 +158,16 @@ class SinkConsumer:
     def _revoked(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
         if not self._waiting:
             self._write_or_leave()
-        self._forget()
+        self._forget(partitions)
         _log.info("partitions revoked", partitions=len(partitions))
 
     def _lost(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
-        self._forget()
+        self._forget(partitions)
         _log.warning("partitions lost", partitions=len(partitions))
 
-    def _forget(self) -> None:
+    def _forget(self, partitions: list[TopicPartition]) -> None:
         self._batch.clear()
         self._assignment = set()
+        if self._waiting:
+            # A partition that is given away paused comes back paused.
+            self._consumer.resume(partitions)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
+import stamina
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tidemark.kafka import client_config
@@ -13,6 +14,24 @@ from tidemark.settings import Settings
 from tidemark.topics import TICK_HEADER, Topic
 
 REQUEST_SECONDS = 10.0
+#: A broker that has just started, or made a topic, does not know yet who leads what.
+_NOT_YET = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.LEADER_NOT_AVAILABLE,
+    }
+)
+
+
+def _not_yet(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in _NOT_YET
+
+
+_retry = stamina.retry(on=_not_yet, timeout=20.0, attempts=None, wait_max=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +79,7 @@ def read_log(settings: Settings, topic: Topic, deadline_s: float = 30.0) -> list
 def lag(settings: Settings, group: str, topics: Iterable[Topic]) -> dict[tuple[str, int], int]:
     """Return how many offsets each partition's end is ahead of what the group has committed, where it is."""
     with _consumer(settings, settings.topic(group)) as consumer:
-        partitions = [one for topic in topics for one in _partitions(consumer, settings.topic(topic.name))]
-        behind = {}
-        for committed in consumer.committed(partitions, REQUEST_SECONDS):
-            low, high = consumer.get_watermark_offsets(committed, REQUEST_SECONDS)
-            behind[committed.topic, committed.partition] = high - max(low, committed.offset)
-    return {place: count for place, count in behind.items() if count > 0}
+        return _lag(consumer, [settings.topic(topic.name) for topic in topics])
 
 
 def wait_for_lag_zero(settings: Settings, group: str, topics: Iterable[Topic], deadline_s: float = 30.0) -> None:
@@ -73,12 +87,24 @@ def wait_for_lag_zero(settings: Settings, group: str, topics: Iterable[Topic], d
 
     Raises TimeoutError, with each partition's lag, when it has not in time.
     """
-    topics = tuple(topics)
+    names = [settings.topic(topic.name) for topic in topics]
     deadline = time.monotonic() + deadline_s
-    while behind := lag(settings, group, topics):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{group} is behind after {deadline_s} s: {behind}")
-        time.sleep(0.1)
+    with _consumer(settings, settings.topic(group)) as consumer:
+        while behind := _lag(consumer, names):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{group} is behind after {deadline_s} s: {behind}")
+            time.sleep(0.1)
+
+
+@_retry
+def _lag(consumer: Consumer, topics: list[str]) -> dict[tuple[str, int], int]:
+    behind = {}
+    for committed in consumer.committed(
+        [one for topic in topics for one in _partitions(consumer, topic)], REQUEST_SECONDS
+    ):
+        low, high = consumer.get_watermark_offsets(committed, REQUEST_SECONDS)
+        behind[committed.topic, committed.partition] = high - max(low, committed.offset)
+    return {place: count for place, count in behind.items() if count > 0}
 
 
 @contextmanager
@@ -96,6 +122,7 @@ def _consumer(settings: Settings, group: str) -> Iterator[Consumer]:
         consumer.close()
 
 
+@_retry
 def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
     found = consumer.list_topics(topic, REQUEST_SECONDS).topics[topic]
     if found.error is not None:

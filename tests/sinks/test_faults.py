@@ -1,0 +1,161 @@
+"""InfluxDB goes away, the bucket is missing, the sink is killed, a second one joins: nothing is lost or doubled."""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
+
+from deploy.local.provision import create_bucket
+from sinks.app import GROUP, build_sink, consumer_config, open_influxdb
+from sinks.decode import result_topics
+from tests.conftest import OwnStack
+from tests.sinks.process import running_sink, wait_until, wait_until_written
+from tests.sinks.results import send, visit
+from tests.sinks.store import points
+from tests.support.kafka_log import lag
+from tidemark.kafka import client_config
+from tidemark.settings import Settings
+from tidemark.topics import SESSIONS
+
+
+def visits(settings: Settings) -> int:
+    return points(settings, "sessions", "visit_id")
+
+
+def members(settings: Settings) -> set[str]:
+    admin = AdminClient({str(name): value for name, value in client_config(settings).items() if "topics" not in name})
+    group = settings.topic(GROUP)
+    return {member.member_id for member in admin.describe_consumer_groups([group])[group].result(10).members}
+
+
+def test_influxdb_away_for_a_while_loses_nothing_and_the_place_is_held(own_influxdb: OwnStack, tmp_path: Path) -> None:
+    settings = own_influxdb.settings
+    with running_sink(settings, tmp_path / "sink.log") as sink:
+        send(settings, SESSIONS, [visit() for _ in range(100)])
+        wait_until_written(settings)
+        own_influxdb.influxdb.stop()
+        send(settings, SESSIONS, [visit() for _ in range(5_000)])
+        wait_until(lambda: sink.log.count("retry_scheduled") >= 3)
+        assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 5_000
+        own_influxdb.influxdb.start()
+        wait_until_written(settings)
+        assert visits(settings) == 5_100
+
+
+@contextmanager
+def sink_thread(settings: Settings, config: dict[str, str | int | float | bool]) -> Iterator[None]:
+    stop = threading.Event()
+    with open_influxdb(settings) as client:
+        sink = build_sink(settings, Consumer(consumer_config(settings) | config), client, stop)
+        thread = threading.Thread(target=sink.run, args=[result_topics(settings)])
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(15)
+            assert not thread.is_alive()
+
+
+def test_while_influxdb_is_away_the_sink_stays_in_its_group(own_influxdb: OwnStack) -> None:
+    settings = own_influxdb.settings
+    with sink_thread(settings, {"max.poll.interval.ms": 6_000}):
+        send(settings, SESSIONS, [visit()])
+        wait_until_written(settings)
+        before = members(settings)
+        own_influxdb.influxdb.stop()
+        send(settings, SESSIONS, [visit()])
+        away_since = time.monotonic()
+        wait_until(lambda: time.monotonic() - away_since > 8)
+        assert members(settings) == before
+        assert len(before) == 1
+        own_influxdb.influxdb.start()
+        wait_until_written(settings)
+        assert visits(settings) == 2
+
+
+def test_sigterm_ends_the_sink_soon_while_influxdb_is_away_and_commits_nothing(
+    own_influxdb: OwnStack, tmp_path: Path
+) -> None:
+    settings = own_influxdb.settings
+    with running_sink(settings, tmp_path / "sink.log") as sink:
+        send(settings, SESSIONS, [visit()])
+        wait_until_written(settings)
+        own_influxdb.influxdb.stop()
+        send(settings, SESSIONS, [visit() for _ in range(10)])
+        wait_until(lambda: "retry_scheduled" in sink.log)
+        assert sink.terminate(within_s=5) == 0
+        assert "they will be read again" in sink.log
+    assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 10
+    own_influxdb.influxdb.start()
+    with running_sink(settings, tmp_path / "second.log"):
+        wait_until_written(settings)
+    assert visits(settings) == 11
+
+
+def test_a_second_sink_joins_while_influxdb_is_away(own_influxdb: OwnStack, tmp_path: Path) -> None:
+    settings = own_influxdb.settings
+    with running_sink(settings, tmp_path / "first.log") as first:
+        wait_until(lambda: "partitions assigned" in first.log)
+        own_influxdb.influxdb.stop()
+        send(settings, SESSIONS, [visit() for _ in range(3_000)])
+        wait_until(lambda: "retry_scheduled" in first.log)
+        with running_sink(settings, tmp_path / "second.log") as second:
+            wait_until(lambda: "retry_scheduled" in second.log)
+            assert len(members(settings)) == 2
+            own_influxdb.influxdb.start()
+            wait_until_written(settings)
+    assert visits(settings) == 3_000
+
+
+def test_sigterm_ends_the_sink_soon_while_influxdb_does_not_answer(settings: Settings, tmp_path: Path) -> None:
+    send(settings, SESSIONS, [visit()])
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = settings.model_copy(update={"influxdb_url": f"http://127.0.0.1:{silent.getsockname()[1]}"})
+        with running_sink(settings, tmp_path / "sink.log") as sink:
+            connection, _ = silent.accept()
+            with connection:
+                assert sink.terminate(within_s=8) == 0
+    assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 1
+
+
+def test_killed_between_write_and_commit_nothing_is_doubled(settings: Settings, tmp_path: Path) -> None:
+    send(settings, SESSIONS, [visit() for _ in range(700)])
+    with running_sink(settings, tmp_path / "killed.log", "tests.sinks.dies_at_commit") as killed:
+        assert killed.process.wait(30) == -signal.SIGKILL
+    assert visits(settings) > 0
+    assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 700
+    with running_sink(settings, tmp_path / "sink.log"):
+        wait_until_written(settings)
+    assert visits(settings) == 700
+
+
+def test_a_missing_bucket_is_waited_for_and_said_so(settings: Settings, tmp_path: Path) -> None:
+    settings = settings.model_copy(update={"influxdb_bucket": f"{settings.influxdb_bucket}-later"})
+    send(settings, SESSIONS, [visit() for _ in range(10)])
+    with running_sink(settings, tmp_path / "sink.log") as sink:
+        wait_until(lambda: "check TIDEMARK_INFLUXDB_BUCKET" in sink.log)
+        assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 10
+        create_bucket(settings)
+        wait_until_written(settings)
+    assert visits(settings) == 10
+
+
+def test_sinks_that_come_and_go_hand_over_without_a_gap(settings: Settings, tmp_path: Path) -> None:
+    with running_sink(settings, tmp_path / "first.log") as first:
+        for number in range(3):
+            send(settings, SESSIONS, [visit() for _ in range(2_000)])
+            with running_sink(settings, tmp_path / f"{number}.log") as second:
+                wait_until(partial(second.logged, "partitions assigned"))
+                send(settings, SESSIONS, [visit() for _ in range(2_000)])
+                assert second.terminate(within_s=10) == 0
+        wait_until_written(settings)
+        assert "partitions revoked" in first.log
+    assert visits(settings) == 12_000
