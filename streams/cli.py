@@ -12,6 +12,8 @@ def mount(app: typer.Typer) -> None:
 
 def run() -> None:
     """Run a worker until SIGTERM or Ctrl-C. Start as many as you like: they share the partitions."""
+    import logging  # noqa: PLC0415
+
     import mode.loop  # noqa: PLC0415
 
     mode.loop.use("uvloop")
@@ -22,6 +24,9 @@ def run() -> None:
     from streams.app import build_app  # noqa: PLC0415
     from tidemark.settings import load_settings  # noqa: PLC0415
 
+    # Their start-up is sixty lines long; what matters of it the worker says itself.
+    for library in ("faust", "mode", "aiokafka"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     settings = load_settings()
     serve_metrics(settings.metrics_port)
     app, outbox = build_app(settings)

@@ -8,6 +8,7 @@ from streams.merging import MergeStage
 from streams.outbox import Outbox
 from streams.source import SourceStage
 from streams.ticker import Ticker
+from tidemark.logs import get_logger
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS
 
@@ -16,12 +17,13 @@ EARLY_SHARE = 0.15
 #: A partition that is further behind (records) sends no early results: they would be of the past.
 EARLY_LAG = 5_000
 
+log = get_logger("streams.worker")
+
 Stage = SourceStage | MergeStage
 
 
-def monotonic_ms() -> int:
-    """Return a monotonic clock's time in ms."""
-    return time.monotonic_ns() // 1_000_000
+class LogGap(Exception):
+    """Records are missing between the state and the batch. To go on would lose them; a restart reads them again."""
 
 
 class StreamsWorker:
@@ -38,6 +40,7 @@ class StreamsWorker:
         self._ticker = ticker
         self._interval = settings.early_interval_ms / 1000
         self._unsettled: list[Any] = []
+        self._opening = asyncio.Lock()
 
     @property
     def topics(self) -> list[str]:
@@ -56,12 +59,14 @@ class StreamsWorker:
 
         A partition that is new here has no state yet: it is read from the start of its log, which gives the same state.
         """
-        self.release(assigned)
-        new = [tp for tp in assigned if tp.partition not in self._stages[tp.topic].partitions]
-        starts = await consumer.earliest_offsets(*new) if new else {}
-        for tp in new:
-            self._stages[tp.topic].open(tp.partition).offset = starts[tp]
-        return {tp: self._stages[tp.topic].partitions[tp.partition].offset for tp in assigned}
+        async with self._opening:
+            self.release(assigned)
+            new = [tp for tp in assigned if tp.partition not in self._stages[tp.topic].partitions]
+            starts = await consumer.earliest_offsets(*new) if new else {}
+            for tp in new:
+                self._stages[tp.topic].open(tp.partition).offset = starts[tp]
+            log.info("partitions assigned", all=len(assigned), new=len(new))
+            return {tp: self._stages[tp.topic].partitions[tp.partition].offset for tp in assigned}
 
     def process(self, consumer: Any, event: Any) -> None:
         """Take a batch: the records of one partition that came in one fetch."""
@@ -74,6 +79,8 @@ class StreamsWorker:
         if records[0].offset < state.offset:
             records = [record for record in records if record.offset >= state.offset]
         if records:
+            if records[0].offset > state.offset:
+                raise LogGap(f"{tp.topic}[{tp.partition}]: expected offset {state.offset}, got {records[0].offset}")
             stage.process(tp.partition, records)
             if tp.topic == self._events_topic:
                 at_end = state.offset >= (consumer.highwater(tp) or 0)

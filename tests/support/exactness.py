@@ -1,0 +1,101 @@
+"""What the streams said, from their topics, against the reference applied to the events topic."""
+
+from dataclasses import dataclass, field
+
+from tests.support import wait
+from tests.support.kafka_log import read_log
+from tests.support.reference import Expected, LogRecord, reference
+from tidemark import results
+from tidemark.events import LATE
+from tidemark.results import Alert, MetricUpdate, SessionSummary
+from tidemark.settings import Settings
+from tidemark.topics import ALERTS, DEAD_LETTERS, EVENTS, METRICS, SESSIONS
+
+WindowKey = tuple[str, str, int]
+
+
+@dataclass
+class Observed:
+    """All results on the topics. A final that came with two contents is in ``conflicts``."""
+
+    finals: dict[WindowKey, MetricUpdate] = field(default_factory=dict)
+    conflicts: list[tuple[MetricUpdate, MetricUpdate]] = field(default_factory=list)
+    early: list[MetricUpdate] = field(default_factory=list)
+    sessions: dict[str, SessionSummary] = field(default_factory=dict)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    dead: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def add_update(self, update: MetricUpdate) -> None:
+        """Take an update; ``emitted_at`` is the one field that may differ between repetitions."""
+        update.emitted_at = 0
+        key = (update.site_id, update.metric, update.window_start)
+        if not update.final:
+            self.early.append(update)
+        elif self.finals.setdefault(key, update) != update:
+            self.conflicts.append((self.finals[key], update))
+
+
+def observe(settings: Settings) -> Observed:
+    """Read every result topic to its present end."""
+    seen = Observed()
+    for record in read_log(settings, METRICS):
+        seen.add_update(results.decode_metric(record.value or b""))
+    for record in read_log(settings, SESSIONS):
+        visit = results.decode_session(record.value or b"")
+        seen.sessions[visit.visit_id] = visit
+    for record in read_log(settings, ALERTS):
+        alert = results.decode_alert(record.value or b"")
+        alert.description = ""  # free text, not compared
+        seen.alerts[alert.alert_id] = alert
+    for record in read_log(settings, DEAD_LETTERS):
+        letter = results.decode_dead_letter(record.value or b"")
+        if letter.topic == EVENTS.name:
+            seen.dead[letter.partition, letter.offset] = letter.reason
+    return seen
+
+
+def expect(settings: Settings) -> Expected:
+    """Apply the reference to the events topic as it is now."""
+    log = [
+        LogRecord(record.partition, record.offset, record.append_time, record.value, record.tick)
+        for record in read_log(settings, EVENTS)
+    ]
+    return reference(log, partitions=EVENTS.partitions, lateness_ms=settings.lateness_ms, funnel=settings.funnel)
+
+
+def missing(expected: Expected, seen: Observed) -> list[object]:
+    """Return every expected result that is not there, or is there with another content."""
+    return [
+        *(final for key, final in expected.finals.items() if seen.finals.get(key) != final),
+        *(visit for key, visit in expected.sessions.items() if seen.sessions.get(key) != visit),
+        *(alert for key, alert in expected.alerts.items() if seen.alerts.get(key) != alert),
+        *((key, reason) for key, reason in expected.dead.items() if seen.dead.get(key) != reason),
+    ]
+
+
+def unexpected(expected: Expected, seen: Observed) -> list[object]:
+    """Return every result that nothing in the log asks for."""
+    return [
+        *(seen.finals.keys() - expected.finals.keys()),
+        *(seen.sessions.keys() - expected.sessions.keys()),
+        *(seen.alerts.keys() - expected.alerts.keys()),
+        *(seen.dead.keys() - expected.dead.keys()),
+        *seen.conflicts,
+    ]
+
+
+def wait_until_exact(settings: Settings, deadline_s: float = 60.0) -> Expected:
+    """Wait until everything the log of this moment asks for is there; return what was expected.
+
+    Afterwards, with the workers stopped, ``unexpected`` tells whether there is anything else.
+    """
+    expected = expect(settings)
+    wait.until(lambda: not missing(expected, observe(settings)), deadline_s, lambda: describe(expected, settings))
+    return expected
+
+
+def describe(expected: Expected, settings: Settings) -> str:
+    """Say what is missing, for a failed test."""
+    lost = missing(expected, observe(settings))
+    late = sum(reason == LATE for reason in expected.dead.values())
+    return f"{len(lost)} results missing or different ({late} late events), the first: {lost[:3]}"
