@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.addresses import free_ports
 from deploy.local.stack import LocalStack
-from tests.conftest import CACHE, OwnStack, free_ports
+from tests.conftest import CACHE, OwnStack
 from tidemark.settings import Settings
 
 

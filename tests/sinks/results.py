@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,9 @@ from tidemark.topics import Topic
 
 #: The end of a window a minute ago, ms: InfluxDB drops what is older than its retention.
 NOW = int(time.time()) // 60 * 60_000
+
+
+_ago = count(1)
 
 
 def final(metric: str, **changes: Any) -> MetricUpdate:
@@ -59,6 +63,11 @@ def visit(**changes: Any) -> SessionSummary:
         "exit_page": "/cart",
     }
     return SessionSummary(**fields | changes)
+
+
+def visits(number: int) -> list[SessionSummary]:
+    """Return visits of which no two end in the same ms: of 12,000 that did, one would overwrite another by chance."""
+    return [visit(end_time=NOW - next(_ago)) for _ in range(number)]
 
 
 def alert(**changes: Any) -> Alert:

@@ -17,7 +17,7 @@ from sinks.app import GROUP, build_sink, consumer_config, open_influxdb
 from sinks.decode import result_topics
 from tests.conftest import OwnStack
 from tests.sinks.process import running_sink, wait_until, wait_until_written
-from tests.sinks.results import send, visit
+from tests.sinks.results import send, visits
 from tests.sinks.store import points
 from tests.support.kafka_log import lag
 from tidemark.kafka import client_config
@@ -25,7 +25,7 @@ from tidemark.settings import Settings
 from tidemark.topics import SESSIONS
 
 
-def visits(settings: Settings) -> int:
+def stored_visits(settings: Settings) -> int:
     return points(settings, "sessions", "visit_id")
 
 
@@ -38,15 +38,15 @@ def members(settings: Settings) -> set[str]:
 def test_influxdb_away_for_a_while_loses_nothing_and_the_place_is_held(own_influxdb: OwnStack, tmp_path: Path) -> None:
     settings = own_influxdb.settings
     with running_sink(settings, tmp_path / "sink.log") as sink:
-        send(settings, SESSIONS, [visit() for _ in range(100)])
+        send(settings, SESSIONS, visits(100))
         wait_until_written(settings)
         own_influxdb.influxdb.stop()
-        send(settings, SESSIONS, [visit() for _ in range(5_000)])
+        send(settings, SESSIONS, visits(5_000))
         wait_until(lambda: sink.log.count("retry_scheduled") >= 3)
         assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 5_000
         own_influxdb.influxdb.start()
         wait_until_written(settings)
-        assert visits(settings) == 5_100
+        assert stored_visits(settings) == 5_100
 
 
 @contextmanager
@@ -67,18 +67,18 @@ def sink_thread(settings: Settings, config: dict[str, str | int | float | bool])
 def test_while_influxdb_is_away_the_sink_stays_in_its_group(own_influxdb: OwnStack) -> None:
     settings = own_influxdb.settings
     with sink_thread(settings, {"max.poll.interval.ms": 6_000}):
-        send(settings, SESSIONS, [visit()])
+        send(settings, SESSIONS, visits(1))
         wait_until_written(settings)
         before = members(settings)
         own_influxdb.influxdb.stop()
-        send(settings, SESSIONS, [visit()])
+        send(settings, SESSIONS, visits(1))
         away_since = time.monotonic()
         wait_until(lambda: time.monotonic() - away_since > 8)
         assert members(settings) == before
         assert len(before) == 1
         own_influxdb.influxdb.start()
         wait_until_written(settings)
-        assert visits(settings) == 2
+        assert stored_visits(settings) == 2
 
 
 def test_sigterm_ends_the_sink_soon_while_influxdb_is_away_and_commits_nothing(
@@ -86,10 +86,10 @@ def test_sigterm_ends_the_sink_soon_while_influxdb_is_away_and_commits_nothing(
 ) -> None:
     settings = own_influxdb.settings
     with running_sink(settings, tmp_path / "sink.log") as sink:
-        send(settings, SESSIONS, [visit()])
+        send(settings, SESSIONS, visits(1))
         wait_until_written(settings)
         own_influxdb.influxdb.stop()
-        send(settings, SESSIONS, [visit() for _ in range(10)])
+        send(settings, SESSIONS, visits(10))
         wait_until(lambda: "retry_scheduled" in sink.log)
         assert sink.terminate(within_s=5) == 0
         assert "they will be read again" in sink.log
@@ -97,7 +97,7 @@ def test_sigterm_ends_the_sink_soon_while_influxdb_is_away_and_commits_nothing(
     own_influxdb.influxdb.start()
     with running_sink(settings, tmp_path / "second.log"):
         wait_until_written(settings)
-    assert visits(settings) == 11
+    assert stored_visits(settings) == 11
 
 
 def test_a_second_sink_joins_while_influxdb_is_away(own_influxdb: OwnStack, tmp_path: Path) -> None:
@@ -105,18 +105,18 @@ def test_a_second_sink_joins_while_influxdb_is_away(own_influxdb: OwnStack, tmp_
     with running_sink(settings, tmp_path / "first.log") as first:
         wait_until(lambda: "partitions assigned" in first.log)
         own_influxdb.influxdb.stop()
-        send(settings, SESSIONS, [visit() for _ in range(3_000)])
+        send(settings, SESSIONS, visits(3_000))
         wait_until(lambda: "retry_scheduled" in first.log)
         with running_sink(settings, tmp_path / "second.log") as second:
             wait_until(lambda: "retry_scheduled" in second.log)
             assert len(members(settings)) == 2
             own_influxdb.influxdb.start()
             wait_until_written(settings)
-    assert visits(settings) == 3_000
+    assert stored_visits(settings) == 3_000
 
 
 def test_sigterm_ends_the_sink_soon_while_influxdb_does_not_answer(settings: Settings, tmp_path: Path) -> None:
-    send(settings, SESSIONS, [visit()])
+    send(settings, SESSIONS, visits(1))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = settings.model_copy(update={"influxdb_url": f"http://127.0.0.1:{silent.getsockname()[1]}"})
         with running_sink(settings, tmp_path / "sink.log") as sink:
@@ -127,35 +127,35 @@ def test_sigterm_ends_the_sink_soon_while_influxdb_does_not_answer(settings: Set
 
 
 def test_killed_between_write_and_commit_nothing_is_doubled(settings: Settings, tmp_path: Path) -> None:
-    send(settings, SESSIONS, [visit() for _ in range(700)])
+    send(settings, SESSIONS, visits(700))
     with running_sink(settings, tmp_path / "killed.log", "tests.sinks.dies_at_commit") as killed:
         assert killed.process.wait(30) == -signal.SIGKILL
-    assert visits(settings) > 0
+    assert stored_visits(settings) > 0
     assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 700
     with running_sink(settings, tmp_path / "sink.log"):
         wait_until_written(settings)
-    assert visits(settings) == 700
+    assert stored_visits(settings) == 700
 
 
 def test_a_missing_bucket_is_waited_for_and_said_so(settings: Settings, tmp_path: Path) -> None:
     settings = settings.model_copy(update={"influxdb_bucket": f"{settings.influxdb_bucket}-later"})
-    send(settings, SESSIONS, [visit() for _ in range(10)])
+    send(settings, SESSIONS, visits(10))
     with running_sink(settings, tmp_path / "sink.log") as sink:
         wait_until(lambda: "check TIDEMARK_INFLUXDB_BUCKET" in sink.log)
         assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 10
         create_bucket(settings)
         wait_until_written(settings)
-    assert visits(settings) == 10
+    assert stored_visits(settings) == 10
 
 
 def test_sinks_that_come_and_go_hand_over_without_a_gap(settings: Settings, tmp_path: Path) -> None:
     with running_sink(settings, tmp_path / "first.log") as first:
         for number in range(3):
-            send(settings, SESSIONS, [visit() for _ in range(2_000)])
+            send(settings, SESSIONS, visits(2_000))
             with running_sink(settings, tmp_path / f"{number}.log") as second:
                 wait_until(partial(second.logged, "partitions assigned"))
-                send(settings, SESSIONS, [visit() for _ in range(2_000)])
+                send(settings, SESSIONS, visits(2_000))
                 assert second.terminate(within_s=10) == 0
         wait_until_written(settings)
         assert "partitions revoked" in first.log
-    assert visits(settings) == 12_000
+    assert stored_visits(settings) == 12_000

@@ -6,7 +6,7 @@ import pytest
 
 from sinks.app import GROUP
 from tests.sinks.process import running_sink, wait_until, wait_until_written
-from tests.sinks.results import NOW, alert, final, ranking, send, visit
+from tests.sinks.results import NOW, alert, final, ranking, send, visit, visits
 from tests.sinks.store import Row, points, rows
 from tests.support.kafka_log import lag, read_log
 from tidemark.results import METRICS, DeadLetter, decode_dead_letter
@@ -107,11 +107,11 @@ def test_early_results_are_passed_over_and_count_as_read(settings: Settings, log
 
 
 def test_results_that_are_sent_again_are_the_same_points(settings: Settings, log: Path) -> None:
-    visits = [visit() for _ in range(300)]
+    ended = visits(300)
     alerts = [alert() for _ in range(300)]
     with running_sink(settings, log):
         for _ in range(2):
-            send(settings, SESSIONS, visits)
+            send(settings, SESSIONS, ended)
             send(settings, ALERTS, alerts)
             wait_until_written(settings)
     assert points(settings, "sessions", "visit_id") == 300
@@ -156,10 +156,10 @@ def test_a_refused_point_is_a_dead_letter_that_says_where_it_was_read(settings: 
 
 def test_sigterm_writes_and_commits_what_is_held(settings: Settings, log: Path) -> None:
     with running_sink(settings, log) as sink:
-        send(settings, SESSIONS, [visit()])
+        send(settings, SESSIONS, visits(1))
         wait_until_written(settings)
         # More than one batch would hold, so that the signal comes while there is something in hand.
-        send(settings, SESSIONS, [visit() for _ in range(2_500)])
+        send(settings, SESSIONS, visits(2_500))
         wait_until(lambda: points(settings, "sessions", "visit_id") > 1)
         assert sink.terminate(within_s=5) == 0
     written = points(settings, "sessions", "visit_id")
