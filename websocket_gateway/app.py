@@ -3,6 +3,8 @@
 import asyncio
 import secrets
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from monitoring.metrics import serve_metrics
 from tidemark.logs import get_logger
@@ -15,18 +17,26 @@ from websocket_gateway.server import Gateway, listen
 log = get_logger("websocket_gateway.app")
 
 
+@asynccontextmanager
+async def running(settings: Settings, limits: Limits) -> AsyncIterator[Gateway]:
+    """Run a gateway while the context lasts; it listens when the context is entered. Raises OSError if it cannot."""
+    gateway = Gateway(Hub(secrets.token_hex(8), limits))
+    async with listen(gateway, settings) as port, asyncio.TaskGroup() as tasks:
+        log.info("listening", url=f"ws://{settings.gateway_host}:{port}", epoch=gateway.hub.epoch)
+        parts = [tasks.create_task(gateway.run()), tasks.create_task(Feed(settings, gateway.take).run())]
+        try:
+            yield gateway
+        finally:
+            for task in parts:
+                task.cancel()
+
+
 async def run_gateway(settings: Settings) -> None:
     """Run a gateway until SIGTERM or SIGINT. Raises OSError if its port is taken."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     serve_metrics(settings.metrics_port)
-    limits = Limits(max_message_bytes=settings.gateway_max_message_bytes)
-    gateway = Gateway(Hub(secrets.token_hex(8), limits))
-    async with listen(gateway, settings) as port, asyncio.TaskGroup() as tasks:
-        log.info("listening", url=f"ws://{settings.gateway_host}:{port}", epoch=gateway.hub.epoch)
-        running = [tasks.create_task(gateway.run()), tasks.create_task(Feed(settings, gateway.take).run())]
+    async with running(settings, Limits(max_message_bytes=settings.gateway_max_message_bytes)):
         await stop.wait()
-        for task in running:
-            task.cancel()
     log.info("stopped")

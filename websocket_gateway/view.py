@@ -10,16 +10,16 @@ from rich.text import Text
 
 from tidemark.results import GEOGRAPHIC_DISTRIBUTION, POPULAR_CONTENT, TUMBLING_METRICS, Alert, Dimension
 from websocket_gateway.parts import Part
-from websocket_gateway.watched import Metric, Watched
+from websocket_gateway.watched import POINTS, Metric, Watched
 from websocket_gateway.wording import NUMBERS, change, clock, harmless, number, sparkline, status
 
 #: From these widths on there is room for the lists beside the numbers, for sparklines, for changes.
-WIDE, MEDIUM, SMALL = 110, 76, 48
+WIDE, MEDIUM, SMALL = 126, 80, 48
 LIST_ROWS = 10
 MIN_LIST_ROWS, MIN_ALERT_ROWS = 3, 3
 #: A table's heading and its rule, and the empty line after it.
 FRAME = 3
-_LISTS = {POPULAR_CONTENT: ("Popular content", "views"), GEOGRAPHIC_DISTRIBUTION: ("Countries", "visitors")}
+_LISTS = {POPULAR_CONTENT: ("Popular content", "views"), GEOGRAPHIC_DISTRIBUTION: ("Country", "visitors")}
 _STATUS_STYLES = {"live": "green", "waiting": "yellow", "stale": "yellow", "broken": "red"}
 _PART_STYLES = {"up": "green", "starting": "yellow", "restarting": "yellow", "stopped": "red"}
 
@@ -61,7 +61,7 @@ def _numbers(watched: Watched, width: int) -> Table:
     if width >= SMALL:
         table.add_column("Change", justify="right", no_wrap=True)
     if width >= MEDIUM:
-        table.add_column("Last 20 windows", no_wrap=True, style="cyan")
+        table.add_column("Last 20 windows", no_wrap=True, style="cyan", min_width=POINTS)
     for name, label in NUMBERS.items():
         seconds = "5 s" if name in TUMBLING_METRICS else "60 s"
         shown = Text.assemble(label, (f" {seconds}", "dim")) if width >= SMALL else Text(label)
@@ -93,7 +93,7 @@ def _lists(watched: Watched, rows: int) -> Table:
 
 def _list(metric: Metric, title: str, unit: str, rows: int) -> Table:
     table = _table(expand=True)
-    table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1, min_width=len(title))
     table.add_column(unit, justify="right", no_wrap=True)
     last = metric.last
     dimensions: Iterable[Dimension] = last.dimensions or () if last is not None else ()

@@ -44,8 +44,8 @@ class Metric(Struct):
 class Watched:
     """The state of one site as its gateway tells it.
 
-    ``trouble``: what went wrong last, None once a gateway has said hello. ``snapshots`` and ``alerts_seen``: how many have
-    come, alerts of a snapshot not counted. Times are ms since the epoch, by the gateway's clock.
+    ``trouble``: what went wrong last, None once a gateway has said hello. ``snapshots`` and ``alerts_seen``: how many
+    have come, alerts of a snapshot not counted. Times are ms since the epoch, by the gateway's clock.
     """
 
     def __init__(self, site: str, url: str) -> None:

@@ -1,0 +1,250 @@
+"""The gateway against a real broker, with real clients."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.conftest import OwnStack
+from tests.websocket_gateway.made import Results, alert, update
+from tests.websocket_gateway.talking import (
+    DEADLINE_S,
+    Message,
+    eventually,
+    gateway_of,
+    now_window,
+    talker,
+    wait_for_port,
+)
+from tidemark.results import ACTIVE_USERS, BOUNCE_RATE
+from tidemark.settings import Settings
+from tidemark.topics import METRICS
+
+
+def shows(users: float) -> Callable[[Message], bool]:
+    """Say whether a message shows so many users, in the open window or in the last."""
+    return lambda message: users in (message.get("activeUsers"), message.get("current", {}).get("activeUsers"))
+
+
+def connections() -> float | None:
+    return REGISTRY.get_sample_value("websocket_server_active_connections")
+
+
+def test_a_subscriber_gets_a_snapshot_and_then_each_update_within_a_second(settings: Settings) -> None:
+    async def scenario() -> None:
+        results, end = Results(settings), now_window()
+        results.send(*(update(ACTIVE_USERS, end - 5_000 * n, n, final=True) for n in range(22, 0, -1)), alert("old"))
+        async with gateway_of(settings) as gateway, talker(settings) as client:
+            assert (client.hello["type"], client.hello["epoch"]) == ("hello", gateway.hub.epoch)
+            await client.ask(action="subscribe")
+            results.send(update(ACTIVE_USERS, end, 1_000))
+            await client.until(shows(1_000))
+            answer = await client.ask(action="subscribe", id="again")
+            assert (answer["type"], answer["id"]) == ("subscribed", "again")
+            values = [point["value"] for point in answer["snapshot"]["points"]["activeUsers"]]
+            assert len(values) == 20
+            assert values[-19:] in (list(range(19, 0, -1)), [*range(18, 0, -1), 1_000])
+            assert [one["alertId"] for one in answer["snapshot"]["alerts"]] == ["old"]
+            for revision in range(2, 12):
+                sent = time.monotonic()
+                results.send(update(ACTIVE_USERS, end, 1_000 + revision, revision=revision))
+                await client.until(shows(1_000 + revision))
+                assert time.monotonic() - sent < 1
+            results.send(alert("new"))
+            assert (await client.until(lambda message: message["type"] == "alert"))["alertId"] == "new"
+
+    asyncio.run(scenario())
+
+
+def test_answers_echo_the_id_and_errors_leave_the_connection_open(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with gateway_of(settings), talker(settings) as client:
+            assert (await client.ask(action="ping", id=1))["type"] == "pong"
+            assert (await client.ask(action="unsubscribe", id="a"))["id"] == "a"
+            wrong = await client.ask(action="subscribe", metrics=["nothing"], id=2)
+            assert (wrong["type"], wrong["code"], wrong["id"]) == ("error", "unknown_metric", 2)
+            await client.connection.send("no json")
+            assert (await client.next())["code"] == "bad_json"
+            await client.connection.send(b'{"action":"ping","id":3}')
+            assert (await client.next())["id"] == 3
+
+    asyncio.run(scenario())
+
+
+def test_nothing_comes_after_unsubscribe(settings: Settings) -> None:
+    async def scenario() -> None:
+        results, end = Results(settings), now_window()
+        async with gateway_of(settings), talker(settings) as client, talker(settings) as other:
+            for one in (client, other):
+                await one.ask(action="subscribe")
+            await client.ask(action="unsubscribe")
+            results.send(update(ACTIVE_USERS, end, 7))
+            await other.until(shows(7))
+            assert (await client.ask(action="ping", id="next"))["id"] == "next"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.connection.recv(), 0.2)
+
+    asyncio.run(scenario())
+
+
+def test_a_web_page_of_another_origin_is_refused(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with gateway_of(settings):
+            with pytest.raises(InvalidStatus) as refused:
+                async with talker(settings, origin="http://evil.example"):
+                    pass
+            assert refused.value.response.status_code == 403
+            async with talker(settings, origin=settings.gateway_origins[0]) as client:
+                assert client.hello["type"] == "hello"
+
+    asyncio.run(scenario())
+
+
+def test_a_message_too_big_or_too_many_of_them_end_the_connection(settings: Settings) -> None:
+    async def scenario() -> None:
+        async with gateway_of(settings, max_messages_per_second=5):
+            async with talker(settings) as big:
+                await big.connection.send("x" * (settings.gateway_max_message_bytes + 1))
+                with pytest.raises(ConnectionClosed) as closed:
+                    await big.next()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1009
+            async with talker(settings) as fast:
+                for _ in range(21):
+                    await fast.connection.send('{"action":"ping"}')
+                with pytest.raises(ConnectionClosed) as closed:
+                    await fast.until(lambda _: False)
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1008
+
+    asyncio.run(scenario())
+
+
+def test_who_asks_for_nothing_gets_everything_of_the_default_site(settings: Settings) -> None:
+    async def scenario() -> None:
+        results = Results(settings)
+        results.send(update(ACTIVE_USERS, now_window() - 5_000, 3, final=True), update(BOUNCE_RATE, 5_000, 0.5))
+        async with gateway_of(settings, simple_interval_ms=700), talker(settings) as client:
+            began = time.monotonic()
+            first, second = await client.next(), await client.next()
+            assert 1.3 < time.monotonic() - began < 3
+            assert second["offset"] > first["offset"]
+            assert (second["activeUsers"], second["bounceRate"], second["site"]) == (3.0, 0.5, "default")
+
+    asyncio.run(scenario())
+
+
+def test_records_that_are_no_results_are_counted_and_passed_over(settings: Settings) -> None:
+    def skipped() -> float:
+        labels = {"stage": "gateway", "reason": "invalid_result"}
+        return REGISTRY.get_sample_value("analytics_pipeline_errors_total", labels) or 0.0
+
+    async def scenario() -> None:
+        results, before = Results(settings), skipped()
+        for value in (b"{", b"{}", b"\xff"):
+            results.send_raw(METRICS.name, value)
+        async with gateway_of(settings), talker(settings) as client:
+            await client.ask(action="subscribe")
+            results.send(update(ACTIVE_USERS, now_window(), 7))
+            await client.until(shows(7))
+            await eventually(lambda: skipped() == before + 3)
+
+    asyncio.run(scenario())
+
+
+def test_the_health_page_and_the_count_of_connections(settings: Settings) -> None:
+    def health() -> tuple[int, bytes]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{settings.gateway_port}/health", timeout=5) as response:
+            return response.status, response.read()
+
+    async def scenario() -> None:
+        async with gateway_of(settings):
+            assert await asyncio.to_thread(health) == (200, b"ok\n")
+            assert connections() == 0
+            async with talker(settings), talker(settings):
+                assert connections() == 2
+            await eventually(lambda: connections() == 0)
+
+    asyncio.run(scenario())
+
+
+def test_two_gateways_both_show_everything(settings: Settings) -> None:
+    async def scenario() -> None:
+        second = settings.model_copy(update={"gateway_port": settings.gateway_port + 1})
+        results, end = Results(settings), now_window()
+        async with gateway_of(settings) as one, gateway_of(second) as two:
+            assert one.hub.epoch != two.hub.epoch
+            async with talker(settings) as client, talker(second) as other:
+                for each in (client, other):
+                    await each.ask(action="subscribe")
+                results.send(update(ACTIVE_USERS, end, 7), update(BOUNCE_RATE, end, 0.5))
+                for each in (client, other):
+                    await each.until(shows(7))
+
+    asyncio.run(scenario())
+
+
+def test_the_gateway_starts_before_its_broker_and_outlives_its_death(own_stack: OwnStack) -> None:
+    settings, broker = own_stack.settings, own_stack.kafka[0]
+
+    async def scenario() -> None:
+        await asyncio.to_thread(broker.stop)
+        async with gateway_of(settings), talker(settings) as client:
+            await client.ask(action="subscribe")
+            await asyncio.to_thread(broker.start)
+            await asyncio.to_thread(Results(settings).send, update(ACTIVE_USERS, now_window(), 7))
+            await client.until(shows(7))
+            await asyncio.to_thread(broker.kill)
+            assert (await client.ask(action="ping"))["type"] == "pong"
+            async with talker(settings) as late:
+                answer = await late.ask(action="subscribe")
+                assert shows(7)(answer["snapshot"])
+            await asyncio.to_thread(broker.start)
+            await asyncio.to_thread(Results(settings).send, update(ACTIVE_USERS, now_window(), 8, revision=2))
+            await client.until(shows(8))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_the_command_says_goodbye_and_exits_with_0(
+    settings: Settings, number: signal.Signals, tmp_path: Path
+) -> None:
+    async def scenario(process: subprocess.Popen[bytes]) -> None:
+        await asyncio.to_thread(wait_for_port, settings.gateway_port)
+        async with talker(settings) as client:
+            process.send_signal(number)
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.next()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+        assert await asyncio.to_thread(process.wait, DEADLINE_S) == 0
+
+    with gateway_command(settings, tmp_path) as process:
+        try:
+            asyncio.run(scenario(process))
+        finally:
+            process.kill()
+
+
+def test_a_port_that_is_taken_is_said_and_exits_with_1(settings: Settings, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", settings.gateway_port)), gateway_command(settings, tmp_path) as process:
+        _, told = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+    assert f"{settings.gateway_port}" in told.decode()
+    assert "Traceback" not in told.decode()
+
+
+def gateway_command(settings: Settings, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tidemark", "gateway"]
+    return subprocess.Popen(command, env=os.environ | settings.environment(), cwd=folder, stderr=subprocess.PIPE)

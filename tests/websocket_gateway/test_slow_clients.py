@@ -1,0 +1,102 @@
+"""Clients that read slowly or not at all: they get the newest state or are cut off, and cost the others nothing."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import REGISTRY
+from websockets.exceptions import ConnectionClosed
+
+from tests.websocket_gateway.made import Results, update
+from tests.websocket_gateway.talking import Message, Talker, eventually, gateway_of, now_window, talker
+from tidemark.results import ACTIVE_USERS, GEOGRAPHIC_DISTRIBUTION
+from tidemark.settings import Settings
+from websocket_gateway.server import Gateway
+from websocket_gateway.session import WRITE_LIMIT_BYTES
+
+#: One list of so many countries is a message of 25 kB: a client that does not read is full after a few.
+COUNTRIES = [(f"country-{number}", number) for number in range(800)]
+LARGEST_MESSAGE = 60_000
+
+
+def conflated() -> float:
+    return REGISTRY.get_sample_value("websocket_server_conflated_updates_total") or 0.0
+
+
+@asynccontextmanager
+async def deaf(settings: Settings) -> AsyncIterator[Talker]:
+    """A client with small buffers that has subscribed and does not read."""
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    small.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(small, ("127.0.0.1", settings.gateway_port))
+    async with talker(settings, sock=small, max_queue=1, ping_interval=None) as client:
+        await client.connection.send('{"action":"subscribe"}')
+        yield client
+
+
+def unsent(gateway: Gateway) -> int:
+    """The bytes that the gateway itself holds for its clients, of the client that has most."""
+    sizes = [session.connection.transport.get_write_buffer_size() for session in gateway._sessions.values()]
+    return max(sizes, default=0)
+
+
+async def pump(results: Results, revisions: range) -> None:
+    """Send states one after the other, each larger than a client's buffers want."""
+    end = now_window(60_000)
+    for revision in revisions:
+        big = update(GEOGRAPHIC_DISTRIBUTION, end, revision=revision, dimensions=[*COUNTRIES, ("now", revision)])
+        await asyncio.to_thread(results.send, big, update(ACTIVE_USERS, end, revision, revision=revision))
+
+
+def _revision(message: Message) -> int | None:
+    """The state a message tells, if it tells one."""
+    lists = (message.get("geographicDistribution"), message.get("current", {}).get("geographicDistribution"))
+    return next((entries[-1]["value"] for entries in lists if entries), None)
+
+
+def test_a_slow_client_gets_the_newest_state_and_the_others_every_one_in_time(settings: Settings) -> None:
+    async def scenario() -> None:
+        results, before, largest = Results(settings), conflated(), 0
+        async with gateway_of(settings) as gateway, talker(settings) as quick, deaf(settings) as slow:
+            await quick.ask(action="subscribe")
+            for revision in range(1, 81):
+                sent = time.monotonic()
+                await pump(results, range(revision, revision + 1))
+                await quick.until(lambda message, wanted=revision: _revision(message) == wanted)  # type: ignore[misc]
+                assert revision == 1 or time.monotonic() - sent < 2  # the first waits for the feed to start
+                largest = max(largest, unsent(gateway))
+            assert conflated() - before > 10
+            assert largest < WRITE_LIMIT_BYTES + LARGEST_MESSAGE
+            seen = []
+            while 80 not in seen:
+                seen.append(_revision(await slow.next()))
+            told = [revision for revision in seen if revision is not None]
+            assert told == sorted(told)
+            assert len(told) < 60
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_reads_nothing_is_cut_off_and_the_others_stay(settings: Settings) -> None:
+    async def scenario() -> None:
+        results = Results(settings)
+        async with gateway_of(settings, stall_timeout_ms=700) as gateway, talker(settings) as quick:
+            await quick.ask(action="subscribe")
+            async with deaf(settings) as stalled:
+                await eventually(lambda: len(gateway._sessions) == 2)
+                pumping = asyncio.create_task(pump(results, range(1, 100)))
+                reading = asyncio.create_task(quick.until(lambda message: _revision(message) == 99))
+                began = time.monotonic()
+                await eventually(lambda: len(gateway._sessions) == 1)
+                assert time.monotonic() - began > 0.7
+                await pumping
+                await reading
+                with pytest.raises(ConnectionClosed):
+                    await stalled.until(lambda _: False)
+            assert (await quick.ask(action="ping"))["type"] == "pong"
+
+    asyncio.run(scenario())
