@@ -41,10 +41,12 @@ def _scenario(text: str) -> Scenario:
     return SCENARIOS[text]
 
 
-Rate = Annotated[float, typer.Option(min=0.001, help="Events a second, before the scenario's factor.")]
-Duration = Annotated[float | None, typer.Option(min=0.001, help="Seconds of event time. Default: until Ctrl-C.")]
+Rate = Annotated[float, typer.Option(min=0.001, max=1e6, help="Events a second, before the scenario's factor.")]
+Duration = Annotated[
+    float | None, typer.Option(min=0.001, max=1e9, help="Seconds of event time. Default: until Ctrl-C.")
+]
 Count = Annotated[int | None, typer.Option(min=1, help="End after so many events, if not earlier by the duration.")]
-Users = Annotated[int, typer.Option(min=1, help="The population that the visitors come from.")]
+Users = Annotated[int, typer.Option(min=1, max=10_000_000, help="The population that the visitors come from.")]
 Seed = Annotated[int, typer.Option(help="Equal seed, options and start time give equal records.")]
 Sites = Annotated[int, typer.Option(min=1, help="How many sites: default, site-2, site-3 …")]
 ScenarioName = Annotated[Scenario, typer.Option(parser=_scenario, metavar="|".join(SCENARIOS), help="How load goes.")]

@@ -68,17 +68,18 @@ class Plan:
 
     def __iter__(self) -> Iterator[tuple[int, Record]]:
         held = self._held
-        for step in self._steps:
-            at_ms = step.at_ms
-            if at_ms >= self._end_ms:
-                break
-            while held and held[0][0] <= at_ms and not self._draining:
+        until_ms: float = 0
+        while not self._draining:
+            step = next(self._steps, None)
+            if step is not None:
+                until_ms = min(step.at_ms, self._end_ms)
+            while held and held[0][0] <= until_ms and not self._draining:
                 send_ms, _, record = heapq.heappop(held)
                 yield send_ms, record
-            if self._draining:
-                break
-            self._add(step)
-        self._draining = True
+            if step is None or step.at_ms >= self._end_ms:
+                self._draining = True
+            elif not self._draining:
+                self._add(step)
         while held:
             send_ms, _, record = heapq.heappop(held)
             yield send_ms, record

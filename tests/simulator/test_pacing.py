@@ -1,0 +1,71 @@
+"""The schedule is open loop: being late shows and moves nothing."""
+
+import pytest
+
+from simulator.pacing import MaxSpeed, Pacer, Punctuality
+
+
+class Clock:
+    """Seconds that pass only when somebody lets them; waits take as long as they are asked to, never less."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def idle(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def never() -> bool:
+    return False
+
+
+def test_each_record_waits_for_its_time() -> None:
+    clock = Clock()
+    pacer = Pacer(start=51.0, clock=clock, idle=clock.idle)
+    went_at = []
+    for send_ms in (0, 250, 250, 1_000):
+        scheduled = pacer.due(send_ms, never)
+        assert scheduled == pytest.approx(51 + send_ms / 1_000)
+        went_at.append(clock.now)
+    assert went_at == pytest.approx([51.0, 51.25, 51.25, 52.0])
+    assert max(clock.waits) <= 0.1
+
+
+def test_being_behind_is_reported_and_the_schedule_is_kept() -> None:
+    clock, punctuality = Clock(), Punctuality()
+    pacer = Pacer(start=50.0, clock=clock, idle=clock.idle)
+    took = {0: 0.0, 100: 0.450, 200: 0.0, 300: 0.0, 600: 0.0, 700: 0.099}
+    for send_ms, seconds in took.items():
+        scheduled = pacer.due(send_ms, never)
+        clock.now += seconds
+        punctuality.sent(clock.now - scheduled)
+    # 100 went at 550, and with it 200 and 300 were late too; 600 was on time again.
+    assert punctuality.behind == 3
+    assert punctuality.worst_behind_ms == pytest.approx(450)
+    assert clock.now == pytest.approx(50.799)
+
+
+def test_in_a_hurry_a_record_goes_before_its_time_and_is_scheduled_now() -> None:
+    clock = Clock()
+    pacer = Pacer(start=50.0, clock=clock, idle=clock.idle)
+    assert pacer.due(60_000, lambda: clock.now > 50.25) == pytest.approx(50.3)
+    assert clock.now == pytest.approx(50.3)
+
+
+def test_at_full_speed_a_record_is_due_when_its_turn_comes() -> None:
+    clock = Clock()
+    assert MaxSpeed(clock).due(60_000, never) == 50.0
+    assert clock.waits == []
+
+
+def test_latencies_are_given_by_rank() -> None:
+    punctuality = Punctuality()
+    assert punctuality.latency_ms(50) == 0
+    for ms in range(1, 101):
+        punctuality.acknowledged((ms - 0.5) / 1_000)
+    assert [punctuality.latency_ms(percent) for percent in (50, 95, 99, 100)] == [50, 95, 99, 100]
