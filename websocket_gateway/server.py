@@ -22,12 +22,13 @@ from tidemark.settings import Settings
 from websocket_gateway.client import Client, TooManyMessages
 from websocket_gateway.hub import Hub
 from websocket_gateway.protocol import STALLED, TOO_FAST, ErrorMessage, encode
-from websocket_gateway.session import CLOSE_TIMEOUT_S, Session, now_ms
+from websocket_gateway.session import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, Session, now_ms
 
 STAGE = "gateway"
 GOING_AWAY = 1001
 #: How often clients are looked at that have nothing new to be sent.
 SWEEP_S = 1.0
+PING_S = 10
 
 log = get_logger("websocket_gateway.server")
 
@@ -148,6 +149,10 @@ async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[int]:
         compression=None,
         max_size=settings.gateway_max_message_bytes,
         max_queue=4,
+        # What the kernel holds for a client that is gone never fills up if little is sent: pings find that one.
+        ping_interval=PING_S,
+        ping_timeout=PING_S,
+        write_limit=WRITE_LIMIT_BYTES,
         close_timeout=CLOSE_TIMEOUT_S,
         logger=logger,
     )

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed
 
 from tests.websocket_gateway.made import Results, update
-from tests.websocket_gateway.talking import Message, Talker, eventually, gateway_of, now_window, talker
+from tests.websocket_gateway.talking import DEADLINE_S, Message, Talker, eventually, gateway_of, now_window, talker
 from tidemark.results import ACTIVE_USERS, GEOGRAPHIC_DISTRIBUTION
 from tidemark.settings import Settings
 from websocket_gateway.server import Gateway
@@ -24,6 +24,11 @@ LARGEST_MESSAGE = 60_000
 
 def conflated() -> float:
     return REGISTRY.get_sample_value("websocket_server_conflated_updates_total") or 0.0
+
+
+def cut_off() -> float:
+    labels = {"stage": "gateway", "reason": "stalled_client"}
+    return REGISTRY.get_sample_value("analytics_pipeline_errors_total", labels) or 0.0
 
 
 @asynccontextmanager
@@ -83,18 +88,19 @@ def test_a_slow_client_gets_the_newest_state_and_the_others_every_one_in_time(se
 
 def test_a_client_that_reads_nothing_is_cut_off_and_the_others_stay(settings: Settings) -> None:
     async def scenario() -> None:
-        results = Results(settings)
+        results, revision, before = Results(settings), 0, cut_off()
         async with gateway_of(settings, stall_timeout_ms=700) as gateway, talker(settings) as quick:
             await quick.ask(action="subscribe")
             async with deaf(settings) as stalled:
                 await eventually(lambda: len(gateway._sessions) == 2)
-                pumping = asyncio.create_task(pump(results, range(1, 100)))
-                reading = asyncio.create_task(quick.until(lambda message: _revision(message) == 99))
                 began = time.monotonic()
-                await eventually(lambda: len(gateway._sessions) == 1)
+                while len(gateway._sessions) == 2:
+                    assert time.monotonic() - began < DEADLINE_S
+                    revision += 1
+                    await pump(results, range(revision, revision + 1))
+                    await quick.until(lambda message, wanted=revision: _revision(message) == wanted)  # type: ignore[misc]
                 assert time.monotonic() - began > 0.7
-                await pumping
-                await reading
+                assert cut_off() == before + 1
                 with pytest.raises(ConnectionClosed):
                     await stalled.until(lambda _: False)
             assert (await quick.ask(action="ping"))["type"] == "pong"
