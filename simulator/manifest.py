@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from simulator.faults import BAD_KINDS
-from simulator.plan import BadRecord, GoodRecord, Record
+from simulator.plan import BadRecord, Record
+from simulator.visitors import Step
 from tidemark.events import CONVERSION, MICROS
 
 _MICROS_PER_CENT = MICROS // 100
@@ -41,10 +42,10 @@ class Tally:
             self.duplicates += 1
         else:
             record.acknowledged = True
-            self._event(record)
+            self._event(record.step)
+            self.late += record.late
 
-    def _event(self, record: GoodRecord) -> None:
-        step = record.step
+    def _event(self, step: Step) -> None:
         visit = step.visit
         site = visit.person.site
         self.events[site, step.event_type] += 1
@@ -53,12 +54,11 @@ class Tally:
             self.visits[site] += 1
         if step.cents:
             self.cents[site] += step.cents
-        if record.late:
-            self.late += 1
-        if self.first_ms is None or step.at_ms < self.first_ms:
-            self.first_ms = step.at_ms
-        if self.last_ms is None or step.at_ms > self.last_ms:
-            self.last_ms = step.at_ms
+        at_ms = step.at_ms
+        if self.last_ms is None or at_ms > self.last_ms:
+            self.last_ms = at_ms
+        if self.first_ms is None or at_ms < self.first_ms:
+            self.first_ms = at_ms
 
     def figures(self, start_ms: int) -> dict[str, Any]:
         """Return all counts as JSON; event times in ms since the epoch, money in 10⁻⁶ units."""

@@ -90,9 +90,9 @@ class Plan:
         record = GoodRecord(self._encode(step), step, late)
         send_ms = step.at_ms + (self._rng.randint(*LATE_BY_MS) if late else int(chance() * (faults.disorder_ms + 1)))
         self._hold(send_ms, record)
-        if faults.duplicates and chance() < faults.duplicates:
+        if chance() < faults.duplicates:
             self._hold(send_ms + self._rng.randint(0, DUPLICATE_WITHIN_MS), record)
-        if faults.bad and chance() < faults.bad:
+        if chance() < faults.bad:
             self._hold(step.at_ms + int(chance() * (faults.disorder_ms + 1)), self._bad(record))
 
     def _bad(self, like: GoodRecord) -> BadRecord:

@@ -16,6 +16,8 @@ log = get_logger("simulator")
 
 #: How many records are handed over before delivery reports are served.
 _POLL_EVERY = 64
+#: A broker that has just started may not know its topics for a moment.
+_TOPIC_GRACE_S = 3.0
 
 
 class SendError(Exception):
@@ -73,16 +75,26 @@ class Sender:
 
     def find_topic(self, given_up: Callable[[], bool]) -> bool:
         """Wait for the broker; return False if given up. Raises SendError if it is there and the topic is not."""
+        unknown_since: float | None = None
         while not given_up():
-            try:
-                found = self._producer.list_topics(self._topic, timeout=1).topics[self._topic]
-            except KafkaException:
-                self.poll(0.1)
-                continue
-            if found.error is not None:
-                raise SendError(f"topic {self._topic}: expected it to exist, got: {found.error.str()}")
-            return True
+            error = self._topic_error()
+            if error is None:
+                return True
+            if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                unknown_since = None
+            elif unknown_since is None:
+                unknown_since = self._clock()
+            elif self._clock() - unknown_since > _TOPIC_GRACE_S:
+                raise SendError(f"topic {self._topic}: expected it to exist, got: {error.str()}")
+            self.poll(0.1)
         return False
+
+    def _topic_error(self) -> KafkaError | None:
+        try:
+            error: KafkaError | None = self._producer.list_topics(self._topic, timeout=1).topics[self._topic].error
+        except KafkaException as away:
+            error = away.args[0]
+        return error
 
     def send(self, record: Record, scheduled: float) -> None:
         """Hand a record over, waiting while the producer's queue is full. ``scheduled``: its time on the clock (s)."""

@@ -1,10 +1,11 @@
 """Seeded visitors: from a seed and a load to the steps of their journeys, endless and in order of time."""
 
-import heapq
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import ceil, inf
+from operator import attrgetter
 from random import Random
 
 from msgspec import Struct
@@ -31,6 +32,7 @@ EVENTS_PER_DECK = 400
 SHORTEST_VISIT_S, LONGEST_VISIT_S = 20.0, 100.0
 _MEAN_VISIT_S = (SHORTEST_VISIT_S + LONGEST_VISIT_S) / 2
 _TRIES_FOR_AN_IDLE_PERSON = 8
+_STEPS_PER_SLICE = 1_000
 
 
 @dataclass(frozen=True)
@@ -58,22 +60,26 @@ class Step(Struct, gc=False, frozen=True):
     cents: int = 0
 
 
+_at_ms = attrgetter("at_ms")
+
+
 def walk(load: Load, start_ms: int) -> Iterator[Step]:
     """Yield what all visitors do from the run's start on, in order of time; within a visit each ms holds one step.
 
     At the start visits are already under way: their earlier steps are left out. ``start_ms`` only seeds the ids, so
     that two runs with one seed do not mix their visits.
     """
-    pending: list[tuple[int, int, Step]] = []
-    number = 0
+    # Slices of time that are sorted when they are due: of thousands of steps ahead, a heap would touch many each time.
+    slice_ms = ceil(_STEPS_PER_SLICE * 1_000 / load.rate)
+    ahead: defaultdict[int, list[Step]] = defaultdict(list)
+    current = 0
     for steps in _Arrivals(load, start_ms):
-        started_ms = steps[0].at_ms
-        while pending and pending[0][0] < started_ms:
-            yield heapq.heappop(pending)[2]
+        while steps[0].at_ms >= (current + 1) * slice_ms:
+            yield from sorted(ahead.pop(current, ()), key=_at_ms)
+            current += 1
         for step in steps:
             if step.at_ms >= 0:
-                number += 1
-                heapq.heappush(pending, (step.at_ms, number, step))
+                ahead[step.at_ms // slice_ms].append(step)
 
 
 class _Arrivals:

@@ -8,10 +8,6 @@ from simulator.shop import page_view_opening
 from simulator.visitors import Step
 from tidemark.events import CONVERSION, PAGE_VIEW, SESSION_END, SESSION_START, ConversionData
 
-_EVENT = (
-    b'{"eventId":"%b%012x","timestamp":%d,"eventType":"%b",%b,'
-    b'"pageViewData":%b%d.5},"sessionData":%b%b}'
-)  # fmt: skip
 _TYPES = {name: name.encode() for name in (PAGE_VIEW, SESSION_START, SESSION_END, CONVERSION)}
 
 
@@ -19,7 +15,7 @@ class EventEncoder:
     """Encodes steps as events of the wire; load times and orders are seeded, so equal runs are equal bytes."""
 
     def __init__(self, seed: int, start_ms: int) -> None:
-        self._rng = Random(f"{seed}/{start_ms}/events")
+        self._random_bits = Random(f"{seed}/{start_ms}/events").getrandbits
         self._start_ms = start_ms
 
     def encode(self, step: Step) -> bytes:
@@ -27,20 +23,24 @@ class EventEncoder:
 
         The event id is a version 4 UUID; its last group is the step's ms, of which a visit has one each.
         """
-        visit = step.visit
-        return _EVENT % (
-            visit.event_ids,
-            step.at_ms,
-            self._start_ms + step.at_ms,
-            _TYPES[step.event_type],
-            visit.ids,
-            page_view_opening(step.url, step.referrer),
-            40 + self._rng.getrandbits(11),
-            visit.person.session_data,
-            self._conversion(step) if step.cents else b"",
+        visit, at_ms = step.visit, step.at_ms
+        return b"".join(
+            (
+                b'{"eventId":"',
+                visit.event_ids,
+                b'%012x","timestamp":%d,"eventType":"' % (at_ms, self._start_ms + at_ms),
+                _TYPES[step.event_type],
+                b'",',
+                visit.ids,
+                b',"pageViewData":',
+                page_view_opening(step.url, step.referrer),
+                b'%d.5},"sessionData":' % (40 + self._random_bits(11)),
+                visit.person.session_data,
+                self._conversion(step) if step.cents else b"}",
+            )
         )
 
     def _conversion(self, step: Step) -> bytes:
-        order = f"order-{self._rng.getrandbits(48):012x}"
+        order = f"order-{self._random_bits(48):012x}"
         data = ConversionData(value=step.cents / 100, currency=step.visit.person.currency, order_id=order)
-        return b',"conversionData":' + msgspec.json.encode(data)
+        return b',"conversionData":' + msgspec.json.encode(data) + b"}"
