@@ -1,6 +1,7 @@
 """Where the settings say the servers are, and what listens there."""
 
 import ipaddress
+import random
 import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -47,6 +48,14 @@ class Address:
                 return True
         except OSError:
             return False
+
+
+def free_ports(count: int = 1) -> int:
+    """Return the first of ``count`` neighbouring free loopback ports, below those that outgoing connections get."""
+    while True:
+        first = random.randint(20_000, 32_000)
+        if all(Address("127.0.0.1", first + n).is_free() for n in range(count)):
+            return first
 
 
 def kafka_addresses(bootstrap_servers: str) -> list[Address]:

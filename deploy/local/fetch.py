@@ -16,6 +16,8 @@ KAFKA_VERSION = "4.1.1"
 LOG4J_VERSION = "2.24.3"
 INFLUXDB_VERSION = "1.8.10"
 
+ARCHIVE = "kafka.jsa"
+
 _DEPENDENCIES = (
     ("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
     ("org.apache.kafka", "kafka-tools", KAFKA_VERSION),
@@ -30,6 +32,11 @@ def kafka_path(cache: Path) -> Path:
     return cache / f"kafka-{KAFKA_VERSION}"
 
 
+def classes_path(cache: Path) -> Path:
+    """Return the folder that holds the archive of Kafka's classes once it is made."""
+    return cache / f"kafka-{KAFKA_VERSION}-classes"
+
+
 def influxdb_path(cache: Path) -> Path:
     """Return the folder that holds influxd once it is fetched."""
     return cache / f"influxdb-{INFLUXDB_VERSION}"
@@ -37,17 +44,17 @@ def influxdb_path(cache: Path) -> Path:
 
 def fetch_kafka(cache: Path, report: Report) -> Path:
     """Return the folder of Kafka's jars; fetched if it is not there. Raises StackError with Maven's message."""
-    return _once(kafka_path(cache), _fetch_kafka, f"fetching Kafka {KAFKA_VERSION} (54 MB, once)", report)
+    return made_once(kafka_path(cache), _fetch_kafka, f"fetching Kafka {KAFKA_VERSION} (54 MB, once)", report)
 
 
 def fetch_influxdb(cache: Path, report: Report) -> Path:
     """Return the folder of influxd; built if it is not there. Raises StackError with Go's message."""
-    return _once(
+    return made_once(
         influxdb_path(cache), _build_influxdb, f"building InfluxDB {INFLUXDB_VERSION} (1 to 3 minutes, once)", report
     )
 
 
-def _once(target: Path, make: Callable[[Path], None], doing: str, report: Report) -> Path:
+def made_once(target: Path, make: Callable[[Path], None], doing: str, report: Report) -> Path:
     """Make the folder whole or not at all: in a folder beside it, which is then renamed, under a lock."""
     if target.exists():
         return target

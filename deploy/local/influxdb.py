@@ -10,6 +10,9 @@ from urllib.request import urlopen
 from deploy.local.addresses import Address
 from deploy.local.service import Service
 
+#: A start takes a fifth less CPU time than with Go's defaults (it compiles Flux's library each time).
+_GO = {"GOGC": "400", "GOMEMLIMIT": "512MiB"}
+
 _CONFIG = """\
 reporting-disabled = true
 # Backup and restore: loopback, on a port the system picks.
@@ -46,6 +49,7 @@ def influxdb_service(address: Address, program: Callable[[], Path], data: Path, 
         partial(answers_as_influxdb, f"http://{address}"),
         run=run,
         log=logs / "influxdb.log",
+        env=_GO,
     )
 
 

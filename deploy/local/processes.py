@@ -120,6 +120,11 @@ class Child:
         """Say whether it runs."""
         return self._process is not None and self._process.poll() is None
 
+    def terminate(self) -> None:
+        """Send SIGTERM and return at once."""
+        if self._process is not None:
+            self._process.terminate()
+
     def stop(self, within: float) -> None:
         """Send SIGTERM and wait; kill what has not ended within so many seconds."""
         if self._process is None or not self.running():

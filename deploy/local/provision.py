@@ -16,6 +16,7 @@ from influxdb_client.rest import ApiException
 
 from deploy.local.errors import StackError
 from deploy.local.influxdb import influxdb_version
+from deploy.local.offsets import end_offsets
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import ALL, Topic
@@ -32,7 +33,7 @@ def create_topics(settings: Settings) -> list[str]:
     count (results depend on it) or Kafka refuses.
     """
     admin = AdminClient(client_config(settings))
-    existing = _leaders(admin, settings)
+    existing = _partitions(admin, settings)
     _refuse_other_counts(settings, existing)
     missing = [topic for topic in ALL if settings.topic(topic.name) not in existing]
     _create(admin, settings, missing)
@@ -40,35 +41,41 @@ def create_topics(settings: Settings) -> list[str]:
     return [settings.topic(topic.name) for topic in missing]
 
 
-def _leaders(admin: AdminClient, settings: Settings) -> dict[str, list[int]]:
-    """Return the leader of each partition of each topic; -1 where there is none yet."""
+def _partitions(admin: AdminClient, settings: Settings) -> dict[str, int]:
+    """Return how many partitions each topic on the broker has."""
     try:
         found = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
     except KafkaException as error:
         text = error.args[0].str()
         raise StackError(f"Kafka at {settings.kafka_bootstrap_servers} does not answer: {text}") from None
-    return {name: [each.leader for each in topic.partitions.values()] for name, topic in found.items()}
+    return {name: len(topic.partitions) for name, topic in found.items()}
 
 
 def _await_leaders(admin: AdminClient, settings: Settings) -> None:
-    """Wait until the brokers tell of all topics: they create them a moment before they know them."""
-    names = [settings.topic(topic.name) for topic in ALL]
+    """Wait until every partition's leader answers: a broker tells of a topic a moment before it serves it."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
-        known = _leaders(admin, settings)
-        if all(name in known and min(known[name]) >= 0 for name in names):
-            return _refuse_other_counts(settings, known)
+        known = _partitions(admin, settings)
+        if all(settings.topic(topic.name) in known for topic in ALL):
+            _refuse_other_counts(settings, known)
+            try:
+                end_offsets(settings, ALL)
+                return
+            except KafkaException as error:
+                why = error.args[0].str()
+        else:
+            why = "the broker does not tell of them"
         if time.monotonic() > deadline:
-            raise StackError(f"the topics have no leaders after {TIMEOUT_SECONDS} s; are all brokers up?")
+            raise StackError(f"the topics cannot be used after {TIMEOUT_SECONDS} s: {why}")
         time.sleep(0.02)
 
 
-def _refuse_other_counts(settings: Settings, existing: dict[str, list[int]]) -> None:
+def _refuse_other_counts(settings: Settings, existing: dict[str, int]) -> None:
     wrong = [
-        f"topic {name}: expected {topic.partitions} partitions, it has {len(existing[name])}; "
+        f"topic {name}: expected {topic.partitions} partitions, it has {existing[name]}; "
         "delete it or set TIDEMARK_TOPIC_PREFIX to start beside it"
         for topic in ALL
-        if (name := settings.topic(topic.name)) in existing and len(existing[name]) != topic.partitions
+        if (name := settings.topic(topic.name)) in existing and existing[name] != topic.partitions
     ]
     if wrong:
         raise StackError("\n".join(wrong))

@@ -74,6 +74,10 @@ class Service:
         self.spawn()
         self.await_healthy()
 
+    def begin_stop(self) -> None:
+        """Ask it to end and return at once; ``stop`` then waits for it."""
+        self._child.terminate()
+
     def stop(self) -> None:
         """End it in order (SIGTERM), by force when that takes too long; nothing to do when it does not run."""
         self._child.stop(self._stop_seconds)

@@ -11,9 +11,9 @@ from deploy.local.addresses import (
 )
 from deploy.local.claim import Claim, owner
 from deploy.local.errors import StackError
-from deploy.local.fetch import Report, fetch_influxdb, fetch_kafka
+from deploy.local.fetch import Report, fetch_influxdb
 from deploy.local.influxdb import answers_as_influxdb, influxdb_service
-from deploy.local.kafka import answers_as_kafka, kafka_services
+from deploy.local.kafka import answers_as_kafka, fetch_kafka_command, kafka_services
 from deploy.local.preflight import folder_problems, influxdb_problems, kafka_problems, platform_problems
 from deploy.local.service import Service
 from tidemark.settings import Settings, SettingsError
@@ -49,7 +49,7 @@ class LocalStack:
         data, logs = settings.data_dir.absolute() / "data", settings.data_dir.absolute() / "logs"
         self._claim = Claim(stack_folder(settings))
         run = self._claim.folder
-        self.kafka = kafka_services(self._kafka_at, self._kafka_jars, data, run, logs)
+        self.kafka = kafka_services(self._kafka_at, self._kafka_command, data, run, logs)
         self.influxdb = influxdb_service(self._influxdb_at, self._influxdb_program, data, run, logs)
         self.started: list[Service] = []
 
@@ -101,11 +101,17 @@ class LocalStack:
             raise
 
     def stop(self) -> None:
-        """Stop in order what was started here, InfluxDB first; what was found running stays."""
-        for service in reversed(self.started):
-            if service.running():
+        """Stop in order what was started here, InfluxDB first; what was found running stays.
+
+        The brokers end together: the last one alone would wait for a quorum that is gone.
+        """
+        for group in ([self.influxdb], self.kafka):
+            ours = [service for service in group if service in self.started and service.running()]
+            for service in ours:
                 self._report(f"stopping {service.name}")
-            service.stop()
+                service.begin_stop()
+            for service in ours:
+                service.stop()
         self._claim.release()
 
     def _needed(self) -> list[Service]:
@@ -135,12 +141,12 @@ class LocalStack:
 
     def _fetch(self) -> None:
         if self.kafka[0] in self.started:
-            self._kafka_jars()
+            self._kafka_command()
         if self.influxdb in self.started:
             self._influxdb_program()
 
-    def _kafka_jars(self) -> Path:
-        return fetch_kafka(self._cache, self._report)
+    def _kafka_command(self) -> list[str]:
+        return fetch_kafka_command(self._cache, self._report)
 
     def _influxdb_program(self) -> Path:
         return fetch_influxdb(self._cache, self._report)

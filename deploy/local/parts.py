@@ -1,0 +1,122 @@
+"""The parts of the pipeline as services of this machine: their commands, their environment, where they answer."""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+
+from deploy.local.addresses import Address
+from deploy.local.preflight import port_problems
+from deploy.local.service import Service
+from tidemark.settings import Settings
+
+#: The first part's /metrics port; the others follow. TIDEMARK_METRICS_PORT moves them.
+FIRST_METRICS_PORT = 9101
+LOOPBACK = "127.0.0.1"
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What ``tidemark up`` was asked for; ``rate`` in events a second, ``duration`` in seconds."""
+
+    rate: float = 200
+    sites: int = 1
+    workers: int = 1
+    brokers: int = 1
+    duration: float | None = None
+    simulator: bool = True
+
+
+def up_folder(settings: Settings) -> Path:
+    """Return where the parts' process ids are written down."""
+    return settings.data_dir.absolute() / "run" / "up"
+
+
+def state_path(settings: Settings) -> Path:
+    """Return the file that holds the parts' states."""
+    return settings.data_dir.absolute() / "run" / "state.json"
+
+
+def manifest_path(settings: Settings) -> Path:
+    """Return the file in which the simulator writes what it has sent."""
+    return settings.data_dir.absolute() / "run" / "manifest.json"
+
+
+def manifests(settings: Settings) -> list[Path]:
+    """Return the manifests of this `tidemark up`: one more for each restart of the simulator."""
+    present = manifest_path(settings)
+    return sorted(present.parent.glob(f"{present.stem}*.json"))
+
+
+def pipeline(settings: Settings, options: Options) -> list[Service]:
+    """Return the parts in the order of their start; they stop in the opposite one, the simulator first."""
+    commands = _commands(settings, options)
+    ports = metrics_ports(settings, options)
+    return [_part(settings, name, command, port) for (name, command), port in zip(commands.items(), ports, strict=True)]
+
+
+def metrics_ports(settings: Settings, options: Options) -> range:
+    """Return one /metrics port a part."""
+    first = settings.metrics_port or FIRST_METRICS_PORT
+    return range(first, first + len(_commands(settings, options)))
+
+
+def part_problems(settings: Settings, options: Options) -> list[str]:
+    """Return the problems of ports the parts need."""
+    problems = port_problems(
+        Address(settings.gateway_host, settings.gateway_port), "the gateway", "TIDEMARK_GATEWAY_PORT"
+    )
+    for port in metrics_ports(settings, options):
+        problems += port_problems(
+            Address(LOOPBACK, port), "a part's /metrics", "TIDEMARK_METRICS_PORT (the first of them)"
+        )
+    return problems
+
+
+def watch_service(settings: Settings) -> Service:
+    """Return the live view: it has the terminal, or prints plain lines; it is up as soon as it runs."""
+    command = _tidemark("watch", "--state", str(state_path(settings)))
+    return Service(
+        "watch",
+        lambda: command,
+        lambda: True,
+        run=up_folder(settings),
+        log=None,
+        env=settings.environment(),
+        stop_seconds=5,
+    )
+
+
+def _commands(settings: Settings, options: Options) -> dict[str, Callable[[], Sequence[str]]]:
+    names = ["streams"] if options.workers == 1 else [f"streams-{n}" for n in range(1, options.workers + 1)]
+    parts: dict[str, Callable[[], Sequence[str]]] = {name: partial(_tidemark, "streams", "run") for name in names}
+    parts |= {"sink": partial(_tidemark, "sink", "influxdb"), "gateway": partial(_tidemark, "gateway")}
+    if options.simulator:
+        parts["simulator"] = partial(_simulate, settings, options)
+    return parts
+
+
+def _simulate(settings: Settings, options: Options) -> list[str]:
+    """Return the simulator's command; the manifest of a run before a restart is kept beside."""
+    manifest = manifest_path(settings)
+    if manifest.exists():
+        manifest.rename(manifest.with_suffix(f".{len(manifests(settings))}.json"))
+    return _tidemark(
+        "simulate", "--rate", str(options.rate), "--sites", str(options.sites), "--manifest", str(manifest)
+    )
+
+
+def _part(settings: Settings, name: str, command: Callable[[], Sequence[str]], port: int) -> Service:
+    return Service(
+        name,
+        command,
+        Address(LOOPBACK, port).answers,
+        run=up_folder(settings),
+        log=settings.data_dir.absolute() / "logs" / f"{name}.log",
+        env=settings.environment() | {"TIDEMARK_METRICS_PORT": str(port)},
+    )
+
+
+def _tidemark(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tidemark", *arguments]
