@@ -106,6 +106,10 @@ def test_only_what_has_changed_is_sent(talk: Talk) -> None:
             "bounceRate": {"end": T, "final": False, "revision": 1},
         },
     }
+    talk.take(update(BOUNCE_RATE, T + 5_000, 0.3, revision=2))
+    talk.flush()
+    [message] = talk.messages()
+    assert message.keys() == {"type", "site", "offset", "timestamp", "current"}
 
 
 def test_what_is_no_news_makes_no_message(talk: Talk) -> None:
@@ -204,6 +208,14 @@ def test_another_subscribe_to_a_site_takes_the_place_of_the_first(talk: Talk) ->
     assert not talk.flush()
 
 
+def test_another_subscribe_drops_what_was_to_be_sent(talk: Talk) -> None:
+    talk.ask(action="subscribe")
+    talk.take(update(ACTIVE_USERS, T, 1))
+    talk.flush()
+    talk.ask(action="subscribe", metrics=["bounceRate"])
+    assert talk.messages() == []
+
+
 def test_a_subscribe_does_not_swallow_what_others_have_not_been_told(talk: Talk) -> None:
     talk.ask(action="subscribe")
     talk.take(update(ACTIVE_USERS, T, 1))
@@ -250,13 +262,21 @@ def test_a_slow_client_loses_the_oldest_alerts_and_is_told_how_many() -> None:
 
 def test_alerts_and_metrics_take_turns(talk: Talk) -> None:
     talk.ask(action="subscribe")
-    for name in "abc":
-        talk.hub.take_alert(alert(name), T)
-    talk.take(update(ACTIVE_USERS, T, 1))
-    talk.flush()
-    kinds = [message["type"] for message in talk.messages()]
-    assert sorted(kinds[:2]) == ["alert", "metrics"]
-    assert kinds[2:] == ["alert", "alert"]
+    kinds = []
+    for number in range(6):
+        for name in ("a", "b"):
+            talk.hub.take_alert(alert(f"{name}{number}"), T)
+        talk.take(update(ACTIVE_USERS, T, number, revision=number))
+        talk.flush()
+        encoded = talk.hub.next_message(talk.client)
+        assert encoded is not None
+        kinds.append(json.loads(encoded)["type"])
+    assert kinds in (["alert", "metrics"] * 3, ["metrics", "alert"] * 3)
+
+
+def test_only_so_many_alert_ids_are_remembered(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "REMEMBERED_ALERTS", 3)
+    assert [talk.hub.take_alert(alert(name), T) for name in "abcdda"] == [True] * 4 + [False, True]
 
 
 def test_who_subscribes_to_nothing_gets_everything_of_the_default_site_every_5_s(talk: Talk) -> None:
@@ -328,8 +348,11 @@ def test_clients_that_go_leave_nothing_behind() -> None:
             talk.ask(action="subscribe", site=site)
         hub.take(update(ACTIVE_USERS, T + 5_000, number, revision=2 + number, site="a"), T)
         hub.flush(T)
+        hub.take_alert(alert(f"unread-{number}", "a"), T)
         hub.disconnect(talk.client)
-    hub.flush(T)
+        hub.disconnect(Talk(hub).client)
+        assert hub.flush(T) == set()
+    before["_alert_ids"] += 10
     assert _sizes(hub) == before
 
 

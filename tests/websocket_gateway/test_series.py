@@ -53,9 +53,18 @@ def test_a_lower_revision_and_an_early_result_after_a_final_are_no_news() -> Non
 
 def test_only_the_last_points_are_kept_and_older_ones_are_refused() -> None:
     now = 1_000_000
-    windows = series(*(update(ACTIVE_USERS, end) for end in range(5_000, 205_000, 5_000)), now=now)
-    assert [point.window_end for point in windows.points(now)] == list(range(105_000, 205_000, 5_000))
+    windows = series(*(update(ACTIVE_USERS, end) for end in range(105_000, 205_000, 5_000)), now=now)
     assert not windows.take(update(ACTIVE_USERS, 100_000), now)
+    assert windows.take(update(ACTIVE_USERS, 205_000), now)
+    assert [point.window_end for point in windows.points(now)] == list(range(110_000, 210_000, 5_000))
+
+
+def test_memory_is_bounded() -> None:
+    windows = Series(20)
+    for n in range(1, 500):
+        windows.take(update(ACTIVE_USERS, 5_000 * n), 5_000 * n)
+        windows.take(update(ACTIVE_USERS, 10**9 + 5_000 * n), 5_000 * n)
+        assert len(windows._updates) == len(windows._ends) <= 20 + MAX_OPEN
 
 
 def test_no_more_open_windows_are_kept_than_honest_clocks_make() -> None:
