@@ -130,6 +130,23 @@ def test_killed_between_write_and_commit_nothing_is_doubled(settings: Settings, 
     assert stored_visits(settings) == 700
 
 
+def test_kafka_away_between_write_and_commit_loses_and_doubles_nothing(own_stack: OwnStack) -> None:
+    settings = own_stack.settings
+    batch = Batch(max_seconds=3_600)
+    with sink_thread(settings, batch):
+        send(settings, SESSIONS, visits(10))
+        wait_until(lambda: len(batch.points) == 10)
+        for broker in own_stack.kafka:
+            broker.kill()
+        batch.max_seconds = 1.0
+        wait_until(lambda: stored_visits(settings) == 10)
+        for broker in own_stack.kafka:
+            broker.start()
+        send(settings, SESSIONS, visits(10))
+        wait_until_written(settings, deadline_s=60)
+    assert stored_visits(settings) == 20
+
+
 def test_a_missing_bucket_is_waited_for_and_said_so(settings: Settings, tmp_path: Path) -> None:
     settings = settings.model_copy(update={"influxdb_bucket": f"{settings.influxdb_bucket}-later"})
     send(settings, SESSIONS, visits(10))
