@@ -48,7 +48,7 @@ def platform_problems() -> list[str]:
 def java_problems() -> list[str]:
     """Return the problem of a missing or too old Java."""
     if shutil.which("java") is None:
-        return [_missing("java", "openjdk-17-jre-headless", KAFKA_SETTING)]
+        return [_missing("java", "default-jre-headless", KAFKA_SETTING)]
     shown = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
     found = re.search(r'version "(?:1\.)?(\d+)', shown.stderr + shown.stdout)
     if found is None or int(found[1]) < MIN_JAVA:

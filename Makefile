@@ -1,0 +1,41 @@
+# Set-up, demo and tests, all in .venv with the versions of requirements.lock.
+PYTHON ?= python3
+DURATION ?=
+BIN := .venv/bin
+STAMP := .venv/.set-up
+
+.PHONY: setup demo test lint lock clean
+
+setup: $(STAMP)
+
+# A changed lock or pyproject.toml is installed anew; else this is done at once.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tidemark needs Python 3.11 or later, $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
+		  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ echo "No virtual environment; on Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/tidemark up $(if $(DURATION),--duration $(DURATION))
+
+test: lint
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: setup
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --all-extras --allow-unsafe --strip-extras \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--output-file requirements.lock pyproject.toml
+
+clean:
+	@test ! -x $(BIN)/tidemark || $(BIN)/tidemark stack down
+	rm -rf .venv .tidemark *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
