@@ -147,18 +147,13 @@ def pack_id(event_id: str) -> bytes | None:
 
 def _why_not(raw: bytes, error: Exception) -> InvalidEvent:
     """Tell broken JSON from a wrong field: a wrong field may stand before the place where the JSON breaks."""
+    broken = _broken_json(raw)
+    if broken is not None:
+        return InvalidEvent(UNDECODABLE, f"record: expected UTF-8 JSON, got {broken}")
     try:
-        raw.decode()
         parsed = msgspec.json.decode(raw)
-    except UnicodeDecodeError as broken:
-        return InvalidEvent(UNDECODABLE, f"record: expected UTF-8 JSON, got byte {broken.start} that is not UTF-8")
-    except RecursionError:
-        return InvalidEvent(UNDECODABLE, "record: expected JSON, got too deep a nesting")
-    except msgspec.ValidationError:
-        # Only numbers beyond a double's range: well-formed JSON whose field is out of range.
+    except msgspec.DecodeError:  # well-formed, with a number that no double holds
         return InvalidEvent(INVALID_FIELD, f"record: {error}")
-    except msgspec.DecodeError as broken:
-        return InvalidEvent(UNDECODABLE, f"record: expected JSON, got: {broken}")
     if not isinstance(parsed, dict):
         return _invalid("record", "a JSON object", parsed)
     message = str(error)
@@ -167,6 +162,20 @@ def _why_not(raw: bytes, error: Exception) -> InvalidEvent:
     expected, _, path = message.partition(" - at `$.")
     field = path.rstrip("`")
     return _invalid(field or "record", expected.partition(", got ")[0].removeprefix("Expected "), _at(parsed, field))
+
+
+def _broken_json(raw: bytes) -> str | None:
+    """Say what is wrong with the JSON, whatever its fields; None if it is well-formed."""
+    try:
+        raw.decode()
+        msgspec.json.decode(raw, type=msgspec.Raw)
+    except UnicodeDecodeError as error:
+        return f"byte {error.start} that is not UTF-8"
+    except RecursionError:
+        return "too deep a nesting"
+    except msgspec.DecodeError as error:
+        return str(error)
+    return None
 
 
 def _at(parsed: Any, field: str) -> Any:

@@ -69,13 +69,14 @@ class MetricUpdate(Struct, rename="camel", gc=False, omit_defaults=True, kw_only
     def supersedes(self, known: "MetricUpdate | None") -> bool:
         """Say whether a reader that knows ``known`` of the same window should take this one.
 
-        False for a lower revision, for an early result after a final, and for a final's repetition.
+        False for a lower revision, for anything after a final. An equal revision is taken: a partition's first record
+        is offset 0 and adds nothing to the sum.
         """
         if known is None:
             return True
         if known.final:
             return False
-        return self.final or self.revision > known.revision
+        return self.final or self.revision >= known.revision
 
 
 class SessionSummary(Struct, rename="camel", gc=False, omit_defaults=True, kw_only=True):

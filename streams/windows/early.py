@@ -7,7 +7,7 @@ from streams.windows.funnel import Funnel
 from streams.windows.pane import Pane
 from streams.windows.partials import Counts, SitePartial
 from streams.windows.session import Held, Visit, VisitKey, apply
-from streams.windows.sliding import SlidingWindows, window_ends
+from streams.windows.sliding import SlidingWindows
 from streams.windows.visits import OpenVisits
 
 HeldEvents = Mapping[int, Mapping[str, Mapping[VisitKey, list[Held]]]]
@@ -30,12 +30,12 @@ class EarlyResults:
         sliding: Mapping[str, SlidingWindows],
         funnel: Funnel,
     ) -> Iterator[SitePartial]:
-        """Yield a partial for each site that changed since the last call and has open panes."""
+        """Yield a partial for each site that changed since the last call and has open windows."""
         sites, self.changed = self.changed, set()
         for site in sites:
             panes = provisional_panes(site, held, visits, funnel)
-            if panes:
-                windows = sliding.get(site) or SlidingWindows()
+            windows = sliding.get(site) or SlidingWindows()
+            if panes or not windows.is_empty():
                 yield self._partial(site, partition, revision, panes, windows)
 
     def unsent_urls(self, site: str, pane: Pane) -> Counts:
@@ -61,9 +61,8 @@ class EarlyResults:
         for pane in panes:
             _add_changes(partial.urls, pane.end, pane.urls, sent_urls)
         sent_countries = self._sent_countries.setdefault(site, {})
-        for end in sorted({end for pane in panes for end in window_ends(pane.end)}):
-            inside = [pane for pane in panes if end in window_ends(pane.end)]
-            part, countries = sliding.early(end, inside)
+        for end in sliding.open_ends(panes):
+            part, countries = sliding.early(end, panes)
             partial.sliding.append(part)
             _add_changes(partial.countries, end, countries, sent_countries)
         return partial

@@ -159,6 +159,7 @@ class PartitionWindows:
         sliding.add(pane)
         for window_end in window_ends(end):
             self._agenda.add(window_end)
+        self._early.changed.add(site)
         urls = self._early.unsent_urls(site, pane)
         partial = SitePartial(site=site, partition=self.partition, revision=offset, panes=[pane.part()])
         if urls:

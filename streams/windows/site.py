@@ -11,26 +11,24 @@ from tidemark.results import METRICS, MetricUpdate
 
 Part = TypeVar("Part")
 
+#: Before every window's end.
+NEVER = -(2**62)
+
 
 class WindowTotals(Generic[Part]):
     """What the partitions said of one window; each one's newest revision counts."""
 
     def __init__(self) -> None:
         self._parts: dict[int, tuple[int, Part]] = {}
-        self._revisions: dict[int, int] = {}
         self._emitted: dict[str, Measure] = {}
 
-    def put(self, partition: int, revision: int, part: Part) -> None:
-        """Take a part unless a newer one of the partition is known."""
+    def put(self, partition: int, revision: int, part: Part) -> bool:
+        """Take a part unless this revision of the partition is known, or a newer one; say whether it was taken."""
         known = self._parts.get(partition)
-        if known is None or revision >= known[0]:
-            self._parts[partition] = (revision, part)
-        self.touch(partition, revision)
-
-    def touch(self, partition: int, revision: int) -> None:
-        """Note that the window stands for the partition's log up to ``revision`` at least."""
-        if revision > self._revisions.get(partition, -1):
-            self._revisions[partition] = revision
+        if known is not None and revision <= known[0]:
+            return False
+        self._parts[partition] = (revision, part)
+        return True
 
     @property
     def parts(self) -> list[Part]:
@@ -39,8 +37,8 @@ class WindowTotals(Generic[Part]):
 
     @property
     def revision(self) -> int:
-        """The sum of the offsets the window stands for: it only grows, and stays below its final's."""
-        return sum(self._revisions.values())
+        """The sum of the offsets the parts stand for: it only grows, and never above its final's."""
+        return sum(revision for revision, _ in self._parts.values())
 
     def changes(self, measures: Iterable[Measure]) -> Iterator[Measure]:
         """Yield the measures that differ from what was yielded before."""
@@ -55,11 +53,11 @@ class CountTotals:
 
     def __init__(self) -> None:
         self.totals: Counts = {}
-        self._known: dict[tuple[int, int], Counts] = {}
+        self._known: dict[int, Counts] = {}
 
-    def put(self, source: tuple[int, int], counts: Counts) -> Counts:
-        """Take a source's whole counts of some keys; return by how much each total grew."""
-        known = self._known.setdefault(source, {})
+    def put(self, partition: int, counts: Counts) -> Counts:
+        """Take a partition's whole counts of some keys; return by how much each total grew."""
+        known = self._known.setdefault(partition, {})
         growth = {key: count - known.get(key, 0) for key, count in counts.items() if count > known.get(key, 0)}
         known.update((key, counts[key]) for key in growth)
         self.grow(growth)
@@ -89,31 +87,25 @@ class SiteTotals:
     def add(self, partial: SitePartial, boundary: int | None) -> None:
         """Take a partition's partial, but for windows that end at the boundary or before: they are final."""
         partition, revision = partial.partition, partial.revision
+        since = NEVER if boundary is None else boundary
         for part in partial.panes:
-            if boundary is None or part.end > boundary:
-                _at(self._panes, part.end).put(partition, revision, part)
+            if part.end > since and _at(self._panes, part.end).put(partition, revision, part):
                 self._changed.add((False, part.end))
         for window in partial.sliding:
-            if boundary is None or window.end > boundary:
-                _at(self._sliding, window.end).put(partition, revision, window)
+            if window.end > since and _at(self._sliding, window.end).put(partition, revision, window):
                 self._changed.add((True, window.end))
+        # Counts change a window's results when the sums they belong to come, with them or after them.
         for end, counts in partial.countries.items():
-            if boundary is None or end > boundary:
-                self._countries.setdefault(end, CountTotals()).put((partition, end), counts)
-                self._touch(end, partition, revision)
+            if end > since:
+                self._countries.setdefault(end, CountTotals()).put(partition, counts)
         for end, counts in partial.urls.items():
-            if boundary is None or end > boundary:
-                self._add_urls(end, partition, revision, counts)
+            if end > since:
+                self._add_urls(end, partition, counts)
 
-    def _add_urls(self, pane_end: int, partition: int, revision: int, counts: Counts) -> None:
-        growth = self._pane_urls.setdefault(pane_end, CountTotals()).put((partition, pane_end), counts)
+    def _add_urls(self, pane_end: int, partition: int, counts: Counts) -> None:
+        growth = self._pane_urls.setdefault(pane_end, CountTotals()).put(partition, counts)
         for end in window_ends(pane_end):
             self._urls.setdefault(end, CountTotals()).grow(growth)
-            self._touch(end, partition, revision)
-
-    def _touch(self, end: int, partition: int, revision: int) -> None:
-        _at(self._sliding, end).touch(partition, revision)
-        self._changed.add((True, end))
 
     def early(self) -> Iterator[MetricUpdate]:
         """Yield the results of open windows that changed since the last call."""

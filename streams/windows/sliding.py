@@ -21,6 +21,7 @@ class SlidingWindows:
         self._panes: dict[int, Pane] = {}
         # The union of a window's closed panes: made for the first early result, then kept up to date.
         self._unions: dict[int, Audience] = {}
+        self._closed_until: int | None = None
 
     def add(self, pane: Pane) -> None:
         """Take a pane that has closed."""
@@ -33,16 +34,24 @@ class SlidingWindows:
     def close(self, end: int) -> tuple[SlidingPart, Counts] | None:
         """Return the window's sums and its visitors by country (None if nobody came) and let go of old panes."""
         union = self._unions.pop(end, None) or self._union(end)
+        self._closed_until = end
         for pane_end in [pane_end for pane_end in self._panes if pane_end <= end - SLIDING_MS + SLIDE_MS]:
             del self._panes[pane_end]
         return _part(end, union, []) if union.visitors else None
 
     def early(self, end: int, open_panes: Iterable[Pane]) -> tuple[SlidingPart, Counts]:
-        """Return what the window would be if nothing more came; ``open_panes`` are its panes that have not closed."""
+        """Return what the window would be if nothing more came; of ``open_panes`` those that lie in it count."""
         union = self._unions.get(end)
         if union is None:
             union = self._unions[end] = self._union(end)
-        return _part(end, union, [pane.audience for pane in open_panes])
+        inside = [pane.audience for pane in open_panes if end in window_ends(pane.end)]
+        return _part(end, union, inside)
+
+    def open_ends(self, open_panes: Iterable[Pane]) -> list[int]:
+        """Return the ends of all open windows that somebody came to, in order."""
+        pane_ends = {*self._panes, *(pane.end for pane in open_panes)}
+        ends = {end for pane_end in pane_ends for end in window_ends(pane_end)}
+        return sorted(end for end in ends if self._closed_until is None or end > self._closed_until)
 
     def is_empty(self) -> bool:
         """Say whether no open window has a closed pane any more."""

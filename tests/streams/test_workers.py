@@ -85,7 +85,7 @@ def test_a_broker_that_is_killed_and_comes_back_changes_no_number(own_stack: Own
     assert not unexpected(expect(settings), observe(settings))
 
 
-def test_early_results_grow_and_stay_below_their_final(settings: Settings, tmp_path: Path) -> None:
+def test_early_results_grow_and_never_above_their_final(settings: Settings, tmp_path: Path) -> None:
     with running(settings, tmp_path / "streams.log", *RUN), live_load(settings, tmp_path, 12) as simulator:
         assert simulator.process.wait(40) == 0
         wait_until_exact(settings)
@@ -93,7 +93,7 @@ def test_early_results_grow_and_stay_below_their_final(settings: Settings, tmp_p
     newest: dict[tuple[str, str, int], int] = {}
     for update in seen.early:
         key = (update.site_id, update.metric, update.window_start)
-        assert update.revision > newest.get(key, -1)
+        assert update.revision >= newest.get(key, -1)
         newest[key] = update.revision
     assert len(newest) > 20
-    assert all(newest[key] < final.revision for key, final in seen.finals.items() if key in newest)
+    assert all(newest[key] <= final.revision for key, final in seen.finals.items() if key in newest)

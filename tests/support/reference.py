@@ -226,10 +226,10 @@ def _popular_content(rows: Rows, end: int) -> Number:
 
 def _geographic_distribution(rows: Rows, end: int) -> Number:
     pairs = {(event.partition, event.visitor, event.country) for event, _ in rows}
-    return _list(Counter(country for _, _, country in pairs if country is not None), None)
+    return _list(Counter(country for _, _, country in pairs if country is not None), 250)
 
 
-def _list(counts: Counter[str], longest: int | None) -> Number:
+def _list(counts: Counter[str], longest: int) -> Number:
     entries = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:longest]
     return sum(count for _, count in entries), len(entries), [Dimension(key, count) for key, count in entries]
 

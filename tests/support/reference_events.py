@@ -16,6 +16,11 @@ AHEAD_MS = 5 * 60_000
 _UUID = re.compile("-".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (8, 4, 4, 4, 12)))
 
 
+#: Descriptions count by their first characters: country, device and browser; and a referrer, which is a url.
+NAME_LENGTH = 64
+URL_LENGTH = 2_000
+
+
 @dataclass(frozen=True)
 class LogRecord:
     """One record of the events topic; ``append_time`` in ms. A ``tick`` has no value."""
@@ -121,11 +126,16 @@ def _event(partition: int, document: Any) -> Seen:
         session_id=session_id,
         url=url,
         micros=_micros(value),
-        country=person.get("country") or None,
-        device=person.get("deviceType") or None,
-        browser=person.get("browser") or None,
-        referrer=page.get("referrer") or None,
+        country=_cut(person.get("country"), NAME_LENGTH),
+        device=_cut(person.get("deviceType"), NAME_LENGTH),
+        browser=_cut(person.get("browser"), NAME_LENGTH),
+        referrer=_cut(page.get("referrer"), URL_LENGTH),
     )
+
+
+def _cut(text: str | None, length: int) -> str | None:
+    """An empty description counts as none; a long one by its beginning."""
+    return text[:length] if text else None
 
 
 def _an_object(value: Any) -> Mapping[str, Any]:
