@@ -103,12 +103,12 @@ def simulate(
     start_ms = _settled_start(load, duration_ms, count, max_speed, start_time)
     if manifest is not None and not manifest.parent.is_dir():
         raise typer.BadParameter(f"expected a file in a folder that exists, got {manifest}", param_hint="--manifest")
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from monitoring.metrics import serve_metrics  # noqa: PLC0415
-    from simulator.app import Options, Run, Stop  # noqa: PLC0415
-    from simulator.producer import SendError  # noqa: PLC0415
-    from tidemark.settings import load_settings  # noqa: PLC0415
+    from monitoring.metrics import serve_metrics
+    from simulator.app import Options, Run, Stop
+    from simulator.producer import SendError
+    from tidemark.settings import load_settings
 
     settings = load_settings()
     serve_metrics(settings.metrics_port)

@@ -11,7 +11,7 @@ sink_app = typer.Typer(help="Write results where they are kept.", no_args_is_hel
 def influxdb() -> None:
     """Write final metrics, visits and alerts from Kafka to InfluxDB, until SIGTERM or Ctrl-C."""
     settings = load_settings()
-    from sinks.app import run_influxdb_sink  # noqa: PLC0415 - the clients are heavy, `tidemark --help` is not
+    from sinks.app import run_influxdb_sink
 
     run_influxdb_sink(settings)
 

@@ -12,17 +12,17 @@ def mount(app: typer.Typer) -> None:
 
 def run() -> None:
     """Run a worker until SIGTERM or Ctrl-C. Start as many as you like: they share the partitions."""
-    import logging  # noqa: PLC0415
+    import logging
 
-    import mode.loop  # noqa: PLC0415
+    import mode.loop
 
     mode.loop.use("uvloop")
 
-    import faust  # noqa: PLC0415
+    import faust
 
-    from monitoring.metrics import serve_metrics  # noqa: PLC0415
-    from streams.app import build_app  # noqa: PLC0415
-    from tidemark.settings import load_settings  # noqa: PLC0415
+    from monitoring.metrics import serve_metrics
+    from streams.app import build_app
+    from tidemark.settings import load_settings
 
     # Their start-up is sixty lines long; what matters of it the worker says itself.
     for library in ("faust", "mode", "aiokafka"):

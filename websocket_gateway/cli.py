@@ -18,9 +18,9 @@ def mount(app: typer.Typer) -> None:
 def gateway() -> None:
     """Push metrics and alerts to WebSocket clients until SIGTERM or Ctrl-C."""
     settings = load_settings()
-    import uvloop  # noqa: PLC0415 - heavy: only when it is needed
+    import uvloop
 
-    from websocket_gateway.app import run_gateway  # noqa: PLC0415
+    from websocket_gateway.app import run_gateway
 
     try:
         uvloop.run(run_gateway(settings))
@@ -38,13 +38,13 @@ def watch(
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0)] = None,
 ) -> None:
     """Show a site's metrics and alerts live in the terminal (without one: a line a second) until Ctrl-C."""
-    import asyncio  # noqa: PLC0415 - heavy: only when it is needed
+    import asyncio
 
-    from rich.console import Console  # noqa: PLC0415
-    from websockets.exceptions import InvalidURI  # noqa: PLC0415
-    from websockets.uri import parse_uri  # noqa: PLC0415
+    from rich.console import Console
+    from websockets.exceptions import InvalidURI
+    from websockets.uri import parse_uri
 
-    from websocket_gateway.watch import watch as run_watch  # noqa: PLC0415
+    from websocket_gateway.watch import watch as run_watch
 
     if url is None:
         settings = load_settings()
