@@ -30,8 +30,8 @@ def up(
     simulator: Annotated[bool, typer.Option("--simulator/--no-simulator", help="Simulate visitors.")] = True,
 ) -> None:
     """Run the whole platform on this machine: servers, all parts, simulated visitors and the live view."""
-    from deploy.local.parts import Options  # noqa: PLC0415
-    from deploy.local.pipeline import run_pipeline  # noqa: PLC0415
+    from deploy.local.parts import Options
+    from deploy.local.pipeline import run_pipeline
 
     options = Options(rate=rate, sites=sites, workers=workers, brokers=brokers, duration=duration, simulator=simulator)
     with _plain_errors():
@@ -45,7 +45,7 @@ def stack_up(
     detach: Annotated[bool, typer.Option("--detach", help="Return when all is ready; `stack down` stops it.")] = False,
 ) -> None:
     """Start the servers that do not run yet, with topics and bucket; until Ctrl-C."""
-    from deploy.local.commands import detach_stack, run_stack  # noqa: PLC0415
+    from deploy.local.commands import detach_stack, run_stack
 
     with _plain_errors():
         (detach_stack if detach else run_stack)(load_settings(), brokers, _say)
@@ -54,7 +54,7 @@ def stack_up(
 @stack.command("status")
 def stack_status() -> None:
     """Show whether the servers answer; exit code 0 when all do, 1 if not."""
-    from deploy.local.commands import show_status  # noqa: PLC0415
+    from deploy.local.commands import show_status
 
     if not show_status(load_settings()):
         raise typer.Exit(1)
@@ -63,7 +63,7 @@ def stack_status() -> None:
 @stack.command("down")
 def stack_down() -> None:
     """Stop in order what runs in the data folder, also what a crash has left over."""
-    from deploy.local.commands import stop_stack  # noqa: PLC0415
+    from deploy.local.commands import stop_stack
 
     stop_stack(load_settings(), _say)
 
@@ -75,7 +75,7 @@ def _say(text: str) -> None:
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """Show what is wrong as plain lines, exit code 1."""
-    from deploy.local.errors import StackError  # noqa: PLC0415
+    from deploy.local.errors import StackError
 
     try:
         yield

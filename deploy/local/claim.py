@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import IO
 
+from deploy.local.errors import StackError
+from deploy.local.preflight import folder_problems
 from deploy.local.processes import Identity, end, read_identity, write_identity
 
 STOP_SECONDS = 60.0
@@ -18,8 +20,13 @@ class Claim:
         self._lock: IO[str] | None = None
 
     def take(self) -> bool:
-        """Claim the folder, and end what a crashed owner left running. False when a living process has it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Claim the folder, and end what a crashed owner left running. False when a living process has it.
+
+        Raises StackError when the folder cannot be used.
+        """
+        problems = folder_problems(self.folder, "data folder")
+        if problems:
+            raise StackError("\n".join(problems))
         lock = (self.folder / "owner.lock").open("a")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -130,7 +130,6 @@ class LocalStack:
 
     def _preflight(self) -> None:
         problems = platform_problems()
-        problems += folder_problems(self._given.data_dir.absolute(), "data folder")
         problems += folder_problems(self._cache, "cache folder")
         if self.kafka[0] in self.started:
             problems += kafka_problems(self._kafka_at, self._cache)

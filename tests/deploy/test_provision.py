@@ -1,8 +1,12 @@
 """Topics and bucket on the real servers."""
 
 import json
+import threading
 import time
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -10,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions
+from pydantic import SecretStr
 
 from deploy.local.errors import StackError
 from deploy.local.provision import create_bucket, create_topics
@@ -58,6 +63,66 @@ def test_a_bucket_keeps_its_points_for_30_days_in_shards_of_a_day(settings: Sett
     assert [(policy["name"], policy["duration"], policy["shardGroupDuration"]) for policy in policies] == [
         ("autogen", "720h0m0s", "24h0m0s")
     ]
+
+
+class InfluxDB2(BaseHTTPRequestHandler):
+    """A stand-in for InfluxDB 2.7, which cannot be built here: the calls of its API that provisioning makes."""
+
+    buckets: ClassVar[list[dict[str, Any]]] = []
+
+    def do_GET(self) -> None:
+        if self.path == "/ping":
+            return self._reply(204, None)
+        if self.headers["Authorization"] != "Token secret":
+            return self._reply(401, {"code": "unauthorized", "message": "unauthorized access"})
+        name = parse_qs(urlsplit(self.path).query).get("name", [""])[0]
+        if self.path.startswith("/api/v2/orgs"):
+            return self._reply(200, {"orgs": [{"id": "0123456789abcdef", "name": "analytics"}]})
+        return self._reply(200, {"buckets": [bucket for bucket in self.buckets if bucket["name"] == name]})
+
+    def do_POST(self) -> None:
+        bucket = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.buckets.append(bucket)
+        self._reply(201, bucket)
+
+    def _reply(self, status: int, body: dict[str, Any] | None) -> None:
+        content = b"" if body is None else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("X-Influxdb-Version", "v2.7.12")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def influxdb_2() -> Iterator[Settings]:
+    InfluxDB2.buckets.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), InfluxDB2)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield Settings(influxdb_url=url, influxdb_token=SecretStr("secret"))
+    server.shutdown()
+    server.server_close()
+
+
+def test_on_influxdb_2_it_is_a_bucket_of_the_organisation(influxdb_2: Settings) -> None:
+    assert create_bucket(influxdb_2) is True
+    assert create_bucket(influxdb_2) is False
+    [bucket] = InfluxDB2.buckets
+    assert (bucket["name"], bucket["orgID"]) == ("metrics", "0123456789abcdef")
+    assert bucket["retentionRules"] == [
+        {"type": "expire", "everySeconds": 30 * 86_400, "shardGroupDurationSeconds": 86_400}
+    ]
+
+
+def test_a_wrong_token_is_named(influxdb_2: Settings) -> None:
+    wrong = influxdb_2.model_copy(update={"influxdb_token": SecretStr("wrong")})
+    with pytest.raises(StackError, match=r"'metrics' of organisation 'analytics': 401.*TIDEMARK_INFLUXDB_TOKEN"):
+        create_bucket(wrong)
 
 
 def test_servers_that_do_not_answer_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
