@@ -1,10 +1,9 @@
-"""The windows against the reference: any log, cut and interleaved anyhow, gives exactly what section 4 asks for."""
+"""The windows against the reference: any log, cut and interleaved anyhow, gives what docs/numbers.md asks for."""
 
 import json
 import random
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,123 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.windows import partials
-from streams.windows.merge import MergeWindows
-from streams.windows.partials import Marker, SitePartial
-from streams.windows.partition import Output, PartitionWindows
+from streams.windows.partition import PartitionWindows
 from tests.support.random_streams import logs, seeded_log
 from tests.support.reference import DEFAULT_FUNNEL, Expected, LogRecord, reference
+from tests.support.stages import LATENESS_MS, PARTITIONS, Results, by_key, run
 from tests.support.timeline import event_id
-from tidemark.results import Alert, MetricUpdate, SessionSummary
-from tidemark.topics import TICK_HEADER
-
-PARTITIONS = 3
-MERGES = 2
-LATENESS_MS = 2_000
-
-
-@dataclass(frozen=True)
-class Consumed:
-    """A record as a consumer gives it."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-
-
-def consumed(record: LogRecord) -> Consumed:
-    headers = [(TICK_HEADER, b"")] if record.tick else []
-    return Consumed(record.offset, record.append_time, None if record.tick else b"key", record.value, headers)
-
-
-@dataclass
-class Results:
-    """All that came out of both stages, in the order it came."""
-
-    finals: list[MetricUpdate] = field(default_factory=list)
-    updates: dict[tuple[str, str, int], list[MetricUpdate]] = field(default_factory=lambda: defaultdict(list))
-    sessions: list[SessionSummary] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-    dead: dict[tuple[int, int], str] = field(default_factory=dict)
-    accepted: int = 0
-    duplicates: int = 0
-
-
-class Stages:
-    """Both stages with the topic between them: what a partition sends arrives in its order, but when it likes."""
-
-    def __init__(self, partitions: int) -> None:
-        self.windows = [
-            PartitionWindows(each, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL) for each in range(partitions)
-        ]
-        self.merges = [MergeWindows(partitions) for _ in range(MERGES)]
-        self.under_way: list[list[bytes]] = [[] for _ in range(partitions)]
-        self.results = Results()
-
-    def feed(self, partition: int, records: Iterable[LogRecord]) -> None:
-        out = self.windows[partition].feed([consumed(record) for record in records])
-        self.keep(out)
-        self.send(partition, out.partials)
-        self.under_way[partition].append(partials.encode(Marker(partition, out.progress)))
-
-    def keep(self, out: Output) -> None:
-        self.results.sessions += out.sessions
-        self.results.alerts += out.alerts
-        self.results.accepted += out.accepted
-        self.results.duplicates += out.duplicates
-        self.results.dead |= {(letter.partition, letter.offset): letter.reason for letter in out.dead}
-
-    def send(self, partition: int, several: Iterable[SitePartial]) -> None:
-        self.under_way[partition] += [partials.encode(chunk) for partial in several for chunk in partial.chunks()]
-
-    def arrive(self, partition: int, count: int) -> None:
-        arrived, self.under_way[partition] = self.under_way[partition][:count], self.under_way[partition][count:]
-        for raw in arrived:
-            message = partials.decode(raw)
-            if isinstance(message, Marker):
-                for merge in self.merges:
-                    merge.progress(message.partition, message.progress)
-            else:
-                self.merges[len(message.site) % MERGES].add(message)
-
-    def finals(self, merge: MergeWindows) -> None:
-        for final in merge.finals():
-            self.results.finals.append(final)
-            self.results.updates[final.site_id, final.metric, final.window_start].append(final)
-
-    def early(self, merge: MergeWindows) -> None:
-        for update in merge.early():
-            self.results.updates[update.site_id, update.metric, update.window_start].append(update)
-
-
-def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PARTITIONS, early: bool = True) -> Stages:
-    """Put the log through both stages, cut and interleaved by chance, with early results at random moments."""
-    stages = Stages(partitions)
-    waiting = [sorted((r for r in log if r.partition == each), key=lambda r: r.offset) for each in range(partitions)]
-    while any(waiting) or any(stages.under_way):
-        partition = chance.randrange(partitions)
-        match chance.randrange(6):
-            case 0 | 1:
-                size = chance.choice([1, 1, 2, 5, 1_000])
-                batch, waiting[partition] = waiting[partition][:size], waiting[partition][size:]
-                stages.feed(partition, batch)
-            case 2 if early:
-                stages.send(partition, stages.windows[partition].early())
-            case 3:
-                stages.arrive(partition, chance.choice([1, 3, 1_000]))
-            case 4 if early:
-                stages.early(chance.choice(stages.merges))
-            case 5:
-                stages.finals(chance.choice(stages.merges))
-    for merge in stages.merges:
-        stages.finals(merge)
-    return stages
-
-
-def by_key(finals: Iterable[MetricUpdate]) -> dict[tuple[str, str, int], MetricUpdate]:
-    return {(final.site_id, final.metric, final.window_start): final for final in finals}
 
 
 def check(results: Results, expected: Expected) -> None:

@@ -1,4 +1,4 @@
-"""The slow, obvious reading of the design's section 4: from a whole log of events to every result there has to be.
+"""The slow, obvious reading of docs/numbers.md: from a whole log of events to every result there has to be.
 
 Nothing here comes from streams/ or from tidemark.events: both are judged by it. It sees the whole log at once, sorts it
 and loops; numbers are exact until the last step.
@@ -65,7 +65,7 @@ def reference(
     lateness_ms: int = 2_000,
     funnel: Sequence[str] = DEFAULT_FUNNEL,
 ) -> Expected:
-    """Return every final, visit, alert and dead letter that section 4 asks for, given the whole log.
+    """Return every final, visit, alert and dead letter that docs/numbers.md asks for, given the whole log.
 
     The records may come in any order; each partition's are judged by offset. Partitions are 0 to ``partitions`` − 1.
     Where two partitions know a visit by one id (an event id in both), the higher one's is kept.

@@ -1,4 +1,4 @@
-"""What a record of the log is worth, by the letter of the design's section 4.1: an event, or the reason why it is none.
+"""What a record of the log is worth, by the letter of docs/numbers.md: an event, or the reason why it is none.
 
 Written with Python's own json and plain checks, so that tidemark.events can be judged by it.
 """

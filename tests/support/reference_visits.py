@@ -1,4 +1,4 @@
-"""What one partition's accepted events amount to, by section 4: visits, their summaries, bounce alerts."""
+"""What one partition's accepted events amount to, by docs/numbers.md: visits, their summaries, bounce alerts."""
 
 import sys
 from collections import Counter
