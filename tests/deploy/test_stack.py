@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from deploy.local.processes import identify, write_identity
 from deploy.local.provision import create_topics
 from deploy.local.stack import LocalStack, stack_folder
 from tests.conftest import CACHE, OwnStack, local_settings
+from tests.deploy.conftest import Tidemark
 from tidemark.kafka import client_config, producer_config
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, ALL
@@ -124,38 +125,6 @@ def test_one_data_folder_has_one_stack(own_stack: OwnStack) -> None:
     own_stack.influxdb.kill()
     with pytest.raises(StackError, match=rf"another process \({os.getpid()}\) runs the stack"):
         LocalStack(own_stack.settings, cache=CACHE).start()
-
-
-class Tidemark:
-    """The ``tidemark`` command as child processes, with a data folder and ports of its own."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.children: list[subprocess.Popen[str]] = []
-
-    def __call__(self, *arguments: str) -> "subprocess.Popen[str]":
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tidemark", *arguments],
-            env={**os.environ, **self.settings.environment()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.children.append(child)
-        return child
-
-
-@pytest.fixture
-def tidemark(tmp_path: Path, stack: Settings) -> Iterator[Tidemark]:
-    """Run ``tidemark …``; what it leaves is ended. The shared stack has fetched the programs."""
-    command = Tidemark(local_settings(tmp_path / "data"))
-    command.settings.data_dir.mkdir()
-    (command.settings.data_dir / "cache").symlink_to(CACHE)
-    yield command
-    command("stack", "down").wait(90)
-    for child in command.children:
-        child.kill()
-        child.communicate()
 
 
 def _await_line(child: "subprocess.Popen[str]", start: str) -> None:
