@@ -37,14 +37,14 @@ def run_stack(settings: Settings, brokers: int, report: Report) -> None:
     Returns at once when all servers ran already. Raises StackError.
     """
     stack = LocalStack(settings, brokers, report=report)
-    try:
-        with until_stopped():
+    with until_stopped():
+        try:
             stack.start()
             provision(stack.settings, report)
             report(f"ready: Kafka at {stack.settings.kafka_bootstrap_servers}, InfluxDB at {settings.influxdb_url}")
             _keep(stack)
-    finally:
-        stack.stop()
+        finally:
+            stack.stop()
 
 
 def _keep(stack: LocalStack) -> None:

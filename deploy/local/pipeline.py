@@ -52,12 +52,12 @@ class _Run:
         self._good = True
 
     def execute(self) -> bool:
-        try:
-            with until_stopped():
+        with until_stopped():
+            try:
                 self._start()
                 self._run()
-        finally:
-            self._stop()
+            finally:
+                self._stop()
         return self._good
 
     def _start(self) -> None:
@@ -85,7 +85,8 @@ class _Run:
         self._supervisor.run(until=lambda: self._quit() or not self._supervisor.not_up() or time.monotonic() > latest)
         end = time.monotonic() + duration
         self._supervisor.run(until=lambda: self._quit() or time.monotonic() > end)
-        self._conclude()
+        if not self._quit():
+            self._conclude()
 
     def _quit(self) -> bool:
         """Say whether the person at the terminal has left the live view; one that fails is started again."""
