@@ -1,5 +1,6 @@
 """One run: connects the plan, the pacer, the sender, the manifest and the progress, until its end or a signal."""
 
+import gc
 import signal
 import time
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ class Run:
         Raises SendError if the topic is missing or the producer failed for good; the manifest is written even then.
         """
         try:
-            with self._progress, self._stop.on_signals():
+            with self._progress, self._stop.on_signals(), _rare_collections():
                 if self._sender.find_topic(self._stop.requested):
                     self._send_all()
                     self._sender.flush(self._stop.insisted)
@@ -127,8 +128,9 @@ class Run:
         self._plan = plan = Plan(
             options.load, options.faults, self._start_ms, duration_ms=options.duration_ms, count=options.count
         )
+        send, due, hurry = self._sender.send, pacer.due, plan.is_draining
         for send_ms, record in plan:
-            self._sender.send(record, pacer.due(send_ms, plan.is_draining))
+            send(record, due(send_ms, hurry))
 
     def _begin(self) -> Pacer | MaxSpeed:
         """Settle when the run starts: in event time and, if it is paced, on the clock."""
@@ -188,6 +190,17 @@ class Run:
             **schedule(self._punctuality),
         }
         return "\n".join(f"{name:<24}{figure}" for name, figure in shown.items())
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let Python look for cycles seldom: records form none, and it would look through all that are ahead each time."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _named(options: Options) -> dict[str, Any]:

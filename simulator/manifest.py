@@ -3,6 +3,8 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -30,35 +32,35 @@ class Tally:
         self.events: Counter[tuple[str, str]] = Counter()
         self.visits: Counter[str] = Counter()
         self.cents: Counter[str] = Counter()
-        self.first_ms: int | None = None
-        self.last_ms: int | None = None
+        self.first_ms = inf
+        self.last_ms = -inf
 
-    def acknowledge(self, record: Record) -> None:
-        """Count a record that is in the log; the first of an event is the event, the others are its duplicates."""
-        self.acknowledged += 1
-        if isinstance(record, BadRecord):
-            self.bad[record.kind] += 1
-        elif record.acknowledged:
-            self.duplicates += 1
-        else:
-            record.acknowledged = True
-            self._event(record.step)
-            self.late += record.late
+    def acknowledge(self, records: Iterable[Record]) -> None:
+        """Count records that are in the log; the first of an event is the event, the others are its duplicates."""
+        steps = []
+        for record in records:
+            self.acknowledged += 1
+            if isinstance(record, BadRecord):
+                self.bad[record.kind] += 1
+            elif record.acknowledged:
+                self.duplicates += 1
+            else:
+                record.acknowledged = True
+                self.late += record.late
+                steps.append(record.step)
+        if steps:
+            self._count(steps)
 
-    def _event(self, step: Step) -> None:
-        visit = step.visit
-        site = visit.person.site
-        self.events[site, step.event_type] += 1
-        if not visit.acknowledged:
+    def _count(self, steps: list[Step]) -> None:
+        self.events.update([(step.visit.person.site, step.event_type) for step in steps])
+        for visit in [step.visit for step in steps if not step.visit.acknowledged]:
+            self.visits[visit.person.site] += not visit.acknowledged
             visit.acknowledged = True
-            self.visits[site] += 1
-        if step.cents:
-            self.cents[site] += step.cents
-        at_ms = step.at_ms
-        if self.last_ms is None or at_ms > self.last_ms:
-            self.last_ms = at_ms
-        if self.first_ms is None or at_ms < self.first_ms:
-            self.first_ms = at_ms
+        for step in [step for step in steps if step.cents]:
+            self.cents[step.visit.person.site] += step.cents
+        times = [step.at_ms for step in steps]
+        self.first_ms = min(self.first_ms, *times)
+        self.last_ms = max(self.last_ms, *times)
 
     def figures(self, start_ms: int) -> dict[str, Any]:
         """Return all counts as JSON; event times in ms since the epoch, money in 10⁻⁶ units."""
@@ -82,8 +84,8 @@ class Tally:
             "late": self.late,
             "bad": {"byReason": dict(sorted(by_reason.items())), "byKind": dict(sorted(self.bad.items()))},
             "sites": sites,
-            "firstEventTime": None if self.first_ms is None else start_ms + self.first_ms,
-            "lastEventTime": None if self.last_ms is None else start_ms + self.last_ms,
+            "firstEventTime": start_ms + self.first_ms if self.events else None,
+            "lastEventTime": start_ms + self.last_ms if self.events else None,
         }
 
     def _site(self, site: str) -> dict[str, Any]:

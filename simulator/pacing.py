@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from math import ceil
 
-#: A record sent later than this after its time is behind schedule.
-TOLERANCE_MS = 100
+#: A record sent later than this after its time is behind schedule (s).
+TOLERANCE_S = 0.1
 #: The longest wait at a stretch (s), so that a stop is noticed.
 _SLICE_S = 0.1
+_EXACT_TO_MS = 10_000
 
 Clock = Callable[[], float]
 
@@ -57,17 +58,22 @@ class Punctuality:
 
     def sent(self, behind_s: float) -> None:
         """Count a record that Kafka's client took so many seconds after its scheduled time."""
-        behind_ms = behind_s * 1_000
-        if behind_ms > TOLERANCE_MS:
+        if behind_s > TOLERANCE_S:
             self.behind += 1
-            self.worst_behind_ms = max(self.worst_behind_ms, behind_ms)
+            self.worst_behind_ms = max(self.worst_behind_ms, behind_s * 1_000)
 
-    def acknowledged(self, latency_s: float) -> None:
-        """Count a delivery report that came so many seconds after the record's scheduled time."""
-        self._latencies[ceil(latency_s * 1_000)] += 1
+    def acknowledged(self, latency_s: float, records: int) -> None:
+        """Count delivery reports that came so many seconds after their records' scheduled time."""
+        latency_ms = ceil(latency_s * 1_000)
+        if latency_ms > _EXACT_TO_MS:  # an hour behind schedule would be millions of entries otherwise
+            latency_ms = ceil(latency_ms / 1_000) * 1_000
+        self._latencies[latency_ms] += records
 
     def latency_ms(self, percent: float) -> int:
-        """Return the delivery latency that ``percent`` of the records did not exceed, rounded up to ms; 0 for none."""
+        """Return the delivery latency that ``percent`` of the records did not exceed; 0 for none.
+
+        It is rounded up to ms, beyond 10 s to whole seconds.
+        """
         rank = ceil(self._latencies.total() * percent / 100)
         for latency, records in sorted(self._latencies.items()):
             rank -= records

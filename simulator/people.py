@@ -53,15 +53,16 @@ class Person(Struct, gc=False, frozen=True):
 class Visit(Struct, gc=False):
     """One visit of one person, with what its events have in common, encoded once.
 
-    ``key`` is the record key (the visitor), ``ids`` the JSON of the session, site and user id, ``event_ids`` the first
-    four groups of its events' UUIDs. ``acknowledged``: the log holds at least one of its good events.
+    ``key`` is the record key (the visitor), ``ids`` the JSON from the session id up to the page view's data,
+    ``opening`` the JSON up to the fourth group of its events' UUIDs. ``acknowledged``: the log holds at least one of
+    its good events.
     """
 
     person: Person
     session_id: str
     key: bytes
     ids: bytes
-    event_ids: bytes
+    opening: bytes
     acknowledged: bool = False
 
 
@@ -72,9 +73,10 @@ def new_visit(visitor: Person, bits: int) -> Visit:
     ids = f'"sessionId":"{session_id}","siteId":"{visitor.site}"'
     if visitor.user_id is not None:
         ids += f',"userId":"{visitor.user_id}"'
+    ids += ',"pageViewData":'
     key = visitor.user_id or session_id
-    event_ids = f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-a{digits[15:18]}-"
-    return Visit(visitor, session_id, key.encode(), ids.encode(), event_ids.encode())
+    opening = f'{{"eventId":"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-a{digits[15:18]}-'
+    return Visit(visitor, session_id, key.encode(), ids.encode(), opening.encode())
 
 
 def person(seed: int, sites: int, number: int) -> Person:

@@ -18,14 +18,10 @@ class GoodRecord(Struct, gc=False):
     """A valid event's record; its duplicates are the same object. ``acknowledged``: the log holds it at least once."""
 
     value: bytes
+    key: bytes
     step: Step
     late: bool
     acknowledged: bool = False
-
-    @property
-    def key(self) -> bytes:
-        """The record key: the visitor."""
-        return self.step.visit.key
 
 
 class BadRecord(Struct, gc=False, frozen=True):
@@ -52,6 +48,7 @@ class Plan:
         self._draining = False
         self._faults = faults
         self._rng = Random(f"{load.seed}/{start_ms}/faults")
+        self._disorder_span = faults.disorder_ms + 1
         self._encode = EventEncoder(load.seed, start_ms).encode
         self._steps = islice(walk(load, start_ms), count)
         self._end_ms = inf if duration_ms is None else duration_ms
@@ -72,7 +69,7 @@ class Plan:
         while not self._draining:
             step = next(self._steps, None)
             if step is not None:
-                until_ms = min(step.at_ms, self._end_ms)
+                until_ms = step.at_ms if step.at_ms < self._end_ms else self._end_ms
             while held and held[0][0] <= until_ms and not self._draining:
                 send_ms, _, record = heapq.heappop(held)
                 yield send_ms, record
@@ -87,13 +84,13 @@ class Plan:
     def _add(self, step: Step) -> None:
         faults, chance = self._faults, self._rng.random
         late = chance() < faults.late
-        record = GoodRecord(self._encode(step), step, late)
-        send_ms = step.at_ms + (self._rng.randint(*LATE_BY_MS) if late else int(chance() * (faults.disorder_ms + 1)))
+        record = GoodRecord(self._encode(step), step.visit.key, step, late)
+        send_ms = step.at_ms + (self._rng.randint(*LATE_BY_MS) if late else int(chance() * self._disorder_span))
         self._hold(send_ms, record)
         if chance() < faults.duplicates:
             self._hold(send_ms + self._rng.randint(0, DUPLICATE_WITHIN_MS), record)
         if chance() < faults.bad:
-            self._hold(step.at_ms + int(chance() * (faults.disorder_ms + 1)), self._bad(record))
+            self._hold(step.at_ms + int(chance() * self._disorder_span), self._bad(record))
 
     def _bad(self, like: GoodRecord) -> BadRecord:
         kind = self._rng.choice(_KINDS)

@@ -1,7 +1,9 @@
-"""Sends records to the events topic through confluent-kafka and passes each delivery report on to the tally."""
+"""Sends records to the events topic through confluent-kafka and tells the tally what became of them."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -18,6 +20,8 @@ log = get_logger("simulator")
 _POLL_EVERY = 64
 #: A broker that has just started may not know its topics for a moment.
 _TOPIC_GRACE_S = 3.0
+#: Records that are due within so many seconds of each other may share a wave.
+_WAVE_S = 0.001
 
 
 class SendError(Exception):
@@ -52,6 +56,25 @@ class Connection:
             log.info("the broker is back")
 
 
+class Wave:
+    """Records that share one delivery callback: one for each would cost as much as its sending.
+
+    ``due``: when the first was, on the clock (s); the others less than 1 ms later. Of ``records`` those that fail are
+    taken out; ``acknowledged`` says how many are in the log.
+    """
+
+    __slots__ = ("acknowledged", "due", "records")
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.records: list[Record] = []
+        self.acknowledged = 0
+
+    def take_out(self, value: bytes | None) -> None:
+        """Take out one of the records with this value."""
+        del self.records[next(index for index, record in enumerate(self.records) if record.value == value)]
+
+
 class Sender:
     """Hands records to the producer. ``beat`` is called whenever the sender has polled, at the latest every 0.1 s."""
 
@@ -72,6 +95,9 @@ class Sender:
         self._connection = connection
         self._clock = clock
         self._beat = beat
+        self._delivered: list[Wave] = []
+        self._failing: list[Wave] = []
+        self._begin_wave(-inf)
 
     def find_topic(self, given_up: Callable[[], bool]) -> bool:
         """Wait for the broker; return False if given up. Raises SendError if it is there and the topic is not."""
@@ -98,15 +124,17 @@ class Sender:
 
     def send(self, record: Record, scheduled: float) -> None:
         """Hand a record over, waiting while the producer's queue is full. ``scheduled``: its time on the clock (s)."""
-        report = partial(self._on_delivery, record, scheduled)
         while True:
+            if not 0 <= scheduled - self._wave.due < _WAVE_S:
+                self._begin_wave(scheduled)
             try:
-                self._producer.produce(self._topic, record.value, record.key, on_delivery=report)
+                self._producer.produce(self._topic, record.value, record.key, on_delivery=self._report)
                 break
             except BufferError:
                 self.poll(0.1)
             except KafkaException as error:
                 raise SendError(f"the producer has failed: {error.args[0].str()}") from error
+        self._wave.records.append(record)
         self._punctuality.sent(self._clock() - scheduled)
         self._tally.sent += 1
         if self._tally.sent % _POLL_EVERY == 0:
@@ -114,18 +142,42 @@ class Sender:
 
     def poll(self, seconds: float) -> None:
         """Serve delivery reports for at most so long."""
+        # Reports are served only here, so that no wave can seem complete while it grows.
+        self._begin_wave(-inf)
         self._producer.poll(seconds)
+        self._settle()
         self._beat()
 
     def flush(self, given_up: Callable[[], bool]) -> None:
-        """Wait until each record is acknowledged or has failed for good, or until given up."""
-        while len(self._producer) and not given_up():
+        """Wait until each record is acknowledged or has failed for good; given up, those under way fail at once."""
+        while len(self._producer):
+            if given_up():
+                self._producer.purge()
             self.poll(0.1)
 
-    def _on_delivery(self, record: Record, scheduled: float, error: KafkaError | None, _: Message) -> None:
+    def _begin_wave(self, due: float) -> None:
+        # Not in the wave: the two would be a cycle that is freed late.
+        self._wave = Wave(due)
+        self._report = partial(self._on_delivery, self._wave)
+
+    def _on_delivery(self, wave: Wave, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self._tally.acknowledge(record)
-            self._punctuality.acknowledged(self._clock() - scheduled)
-            self._connection.on_delivery()
+            self._delivered.append(wave)
         else:
             self._tally.failed[error.str()] += 1
+            wave.take_out(message.value())
+            self._failing.append(wave)
+
+    def _settle(self) -> None:
+        """Count what the last poll has reported, and each wave that is complete by it."""
+        now = self._clock()
+        reported = Counter(self._delivered)
+        for wave, records in reported.items():
+            self._punctuality.acknowledged(now - wave.due, records)
+            wave.acknowledged += records
+        for wave in reported.keys() | self._failing:
+            if wave.acknowledged == len(wave.records) > 0:
+                self._tally.acknowledge(wave.records)
+                self._connection.on_delivery()
+        self._delivered.clear()
+        self._failing.clear()

@@ -27,14 +27,14 @@ class Scenario:
         """
         if load < 0:
             return load
-        turns, rest = divmod(load, self._turn_load)
-        passed = turns * self._turn_seconds
-        for phase in self.phases:
-            held = phase.seconds * phase.factor
+        turn_load = self._turn_load
+        rest = load % turn_load
+        passed = (load - rest) / turn_load * self._turn_seconds
+        for seconds, factor, held in self._stretches:
             if rest < held:
-                return passed + rest / phase.factor
+                return passed + rest / factor
             rest -= held
-            passed += phase.seconds
+            passed += seconds
         return passed
 
     def load(self, seconds: float) -> float:
@@ -55,6 +55,11 @@ class Scenario:
                 return phase.bouncing
             rest -= phase.seconds
         return self.phases[-1].bouncing
+
+    @cached_property
+    def _stretches(self) -> list[tuple[float, float, float]]:
+        """Each phase's seconds, factor and load."""
+        return [(phase.seconds, phase.factor, phase.seconds * phase.factor) for phase in self.phases]
 
     @cached_property
     def _turn_seconds(self) -> float:

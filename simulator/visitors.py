@@ -149,12 +149,10 @@ def _times(rng: Random, begin: float, end: float, pace: float, pages: int, conve
 def _distinct_ms(times: list[float], scenario: Scenario) -> list[int]:
     """Bend a visit's times to the scenario and round them to ms, each at least 1 ms after the one before."""
     seconds = scenario.seconds
-    distinct: list[int] = []
-    earliest = -(2**62)
-    for time in times:
-        at_ms = max(int(seconds(time) * 1_000), earliest)
-        distinct.append(at_ms)
-        earliest = at_ms + 1
+    distinct = [int(seconds(time) * 1_000) for time in times]
+    for i in range(1, len(distinct)):
+        if distinct[i] <= distinct[i - 1]:
+            distinct[i] = distinct[i - 1] + 1
     return distinct
 
 

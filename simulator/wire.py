@@ -8,7 +8,9 @@ from simulator.shop import page_view_opening
 from simulator.visitors import Step
 from tidemark.events import CONVERSION, PAGE_VIEW, SESSION_END, SESSION_START, ConversionData
 
-_TYPES = {name: name.encode() for name in (PAGE_VIEW, SESSION_START, SESSION_END, CONVERSION)}
+_TYPES = {name: f',"eventType":"{name}",'.encode() for name in (PAGE_VIEW, SESSION_START, SESSION_END, CONVERSION)}
+#: From a page view's load time, 40.5 ms to 2 s and a little, to the session's data.
+_LOAD_TIMES = [b'%d.5},"sessionData":' % ms for ms in range(40, 40 + 2**11)]
 
 
 class EventEncoder:
@@ -26,15 +28,12 @@ class EventEncoder:
         visit, at_ms = step.visit, step.at_ms
         return b"".join(
             (
-                b'{"eventId":"',
-                visit.event_ids,
-                b'%012x","timestamp":%d,"eventType":"' % (at_ms, self._start_ms + at_ms),
+                visit.opening,
+                b'%012x","timestamp":%d' % (at_ms, self._start_ms + at_ms),
                 _TYPES[step.event_type],
-                b'",',
                 visit.ids,
-                b',"pageViewData":',
                 page_view_opening(step.url, step.referrer),
-                b'%d.5},"sessionData":' % (40 + self._random_bits(11)),
+                _LOAD_TIMES[self._random_bits(11)],
                 visit.person.session_data,
                 self._conversion(step) if step.cents else b"}",
             )

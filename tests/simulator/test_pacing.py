@@ -67,5 +67,5 @@ def test_latencies_are_given_by_rank() -> None:
     punctuality = Punctuality()
     assert punctuality.latency_ms(50) == 0
     for ms in range(1, 101):
-        punctuality.acknowledged((ms - 0.5) / 1_000)
+        punctuality.acknowledged((ms - 0.5) / 1_000, records=1)
     assert [punctuality.latency_ms(percent) for percent in (50, 95, 99, 100)] == [50, 95, 99, 100]
