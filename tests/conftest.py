@@ -1,36 +1,18 @@
 """The real servers the tests run against: Kafka and InfluxDB of deploy.local, on free loopback ports."""
 
-import random
-import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deploy.local.addresses import free_ports
 from deploy.local.provision import create_bucket, create_topics
 from deploy.local.stack import LocalStack
 from tidemark.settings import Settings
 
 #: Shared with the demo, so that the servers' programs are fetched once.
 CACHE = Path(__file__).parents[1] / ".tidemark" / "cache"
-
-
-def free_ports(count: int = 1) -> int:
-    """Return the first of ``count`` neighbouring free ports, below those the kernel gives to outgoing connections."""
-    while True:
-        first = random.randint(20_000, 32_000)
-        if all(_is_free(first + n) for n in range(count)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as listener:
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def local_settings(data_dir: Path) -> Settings:
