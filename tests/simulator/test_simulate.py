@@ -1,6 +1,7 @@
 """Runs of the command against a real broker: what the manifest says is what the log holds."""
 
 import signal
+import subprocess
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -104,6 +105,24 @@ def test_broker_killed_during_a_run_loses_and_doubles_nothing(own_stack: OwnStac
     assert figures_in(run.manifest) == figures_of(log)
     assert run.manifest["recordsSent"] == len(log)
     assert "the broker is back" in run.log
+
+
+def test_second_signal_gives_up_what_the_dead_broker_has_not_acknowledged(own_stack: OwnStack, tmp_path: Path) -> None:
+    with simulator(own_stack.settings, tmp_path, "--rate", "300", *FAULTS) as run:
+        run.wait_until(lambda manifest: manifest["recordsAcknowledged"] > 300)
+        own_stack.kafka[0].kill()
+        run.wait_until(lambda manifest: manifest["recordsSent"] > manifest["recordsAcknowledged"] + 300)
+        run.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.process.wait(2)
+        run.process.send_signal(signal.SIGTERM)
+        assert run.process.wait(10) == 1
+    manifest = run.manifest
+    assert manifest["recordsFailed"] > 300
+    assert manifest["recordsSent"] == manifest["recordsAcknowledged"] + manifest["recordsFailed"]
+    good = manifest["distinctEventIds"] + manifest["duplicates"]
+    assert manifest["recordsAcknowledged"] == good + sum(manifest["bad"]["byKind"].values())
+    assert "Purged" in run.output
 
 
 def test_run_that_starts_without_a_broker_waits_for_it(own_stack: OwnStack, tmp_path: Path) -> None:
