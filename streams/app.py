@@ -1,7 +1,8 @@
 """Builds the Faust app of a worker: two agents, one a stage, on the batch transport."""
 
+import asyncio
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 from confluent_kafka import Producer
@@ -22,6 +23,8 @@ log = get_logger("streams.app")
 GROUP = "tidemark-streams"
 #: So many batches wait for an agent at most: a batch can be a megabyte.
 WAITING_BATCHES = 16
+#: So long may the broker take to tell where the logs begin.
+POSITIONS_SECONDS = 30.0
 
 
 class StreamsApp(faust.App):
@@ -35,7 +38,12 @@ class StreamsApp(faust.App):
         return transport
 
     async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
-        return await self.worker.positions(self.consumer, assigned)
+        try:
+            async with asyncio.timeout(POSITIONS_SECONDS):
+                return await self.worker.positions(self.consumer, assigned)
+        except Exception as error:
+            # Faust's own timeout would end its recovery service without a word, and the worker would stand still.
+            die(error)
 
 
 def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
@@ -66,13 +74,19 @@ def _add_agents(app: StreamsApp, settings: Settings) -> None:
     async def consume(stream: Any) -> None:
         async for event in stream.noack().events():
             try:
-                app.worker.process(app.consumer, event)
+                await app.worker.process(app.consumer, event)
             except Exception as error:
                 die(error)
 
-    async def run() -> None:
+    async def send_early() -> None:
         try:
-            await app.worker.run(app.consumer)
+            await app.worker.send_early(app.consumer)
+        except Exception as error:
+            die(error)
+
+    async def look_after() -> None:
+        try:
+            await app.worker.look_after(app.consumer)
         except Exception as error:
             die(error)
 
@@ -84,10 +98,11 @@ def _add_agents(app: StreamsApp, settings: Settings) -> None:
         channel = app.topic(name, key_serializer="raw", value_serializer="raw", value_type=bytes, internal=False)
         app.agent(channel, name=f"streams.{topic.name}", concurrency=1)(consume)
     app.on_partitions_assigned.connect(release, weak=False)
-    app.task(run)
+    app.task(send_early)
+    app.task(look_after)
 
 
-def die(error: Exception) -> None:
+def die(error: Exception) -> NoReturn:
     """End the process at once: Faust would ack a batch whose agent failed, and its events would be lost."""
-    log.critical("worker ends: a batch or its results failed", error=repr(error), exc_info=error)
+    log.critical("worker ends: it could not go on", error=repr(error), exc_info=error)
     os._exit(1)

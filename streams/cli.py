@@ -29,6 +29,7 @@ def run() -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
     settings = load_settings()
     serve_metrics(settings.metrics_port)
+    (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)
     app, outbox = build_app(settings)
     try:
         faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()

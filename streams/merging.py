@@ -8,8 +8,8 @@ import msgspec
 from monitoring import metrics
 from streams.outbox import Outbox
 from streams.windows import partials
-from streams.windows.judge import Record
 from streams.windows.merge import MergeWindows
+from streams.windows.records import Record
 from tidemark import results
 from tidemark.events import UNDECODABLE
 from tidemark.results import DeadLetter, MetricUpdate
@@ -28,9 +28,10 @@ class MergeStage:
         self._outbox = outbox
         self.partitions: dict[int, MergeWindows] = {}
 
-    def open(self, partition: int) -> MergeWindows:
-        """Begin a partition with empty state."""
-        windows = MergeWindows(EVENTS.partitions)
+    def open(self, partition: int, offset: int) -> MergeWindows:
+        """Begin a partition with empty state at the start of its log; past 0, retention has deleted its head."""
+        windows = MergeWindows(EVENTS.partitions, whole=offset == 0)
+        windows.offset = offset
         self.partitions[partition] = windows
         return windows
 
@@ -54,10 +55,9 @@ class MergeStage:
                 windows.add(message)
         self._send(windows.finals(), "final")
 
-    def send_early(self, partitions: Sequence[int]) -> None:
-        """Send what changed in these partitions' open windows."""
-        for partition in partitions:
-            self._send(self.partitions[partition].early(), "early")
+    def send_early(self, partition: int) -> None:
+        """Send what changed in a partition's open windows."""
+        self._send(self.partitions[partition].early(), "early")
 
     def _refuse(self, partition: int, record: Record, text: str) -> None:
         """Put aside a record that no worker of ours wrote."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from monitoring import metrics
 from streams.outbox import Outbox
 from streams.windows import partials
-from streams.windows.judge import Record
 from streams.windows.partition import Output, PartitionWindows
+from streams.windows.records import Record
 from tidemark import results
 from tidemark.results import DeadLetter
 from tidemark.settings import Settings
@@ -27,9 +27,10 @@ class SourceStage:
         # Progress whose partials are sent but perhaps not acknowledged yet.
         self._progress: dict[int, list[tuple[int, int]]] = {}
 
-    def open(self, partition: int) -> PartitionWindows:
-        """Begin a partition with empty state."""
+    def open(self, partition: int, offset: int) -> PartitionWindows:
+        """Begin a partition with empty state at the start of its log."""
         windows = PartitionWindows(partition, lateness_ms=self._settings.lateness_ms, funnel=self._settings.funnel)
+        windows.offset = offset
         self.partitions[partition] = windows
         return windows
 
@@ -48,10 +49,9 @@ class SourceStage:
             self._progress.setdefault(partition, []).extend(out.progress)
         self._count(out)
 
-    def send_early(self, partitions: Sequence[int]) -> None:
-        """Send early partials of these partitions' open windows, where something changed."""
-        for partition in partitions:
-            self._send_partials(self.partitions[partition].early())
+    def send_early(self, partition: int) -> None:
+        """Send early partials of a partition's open windows, where something changed."""
+        self._send_partials(self.partitions[partition].early())
 
     def take_progress(self) -> dict[int, list[tuple[int, int]]]:
         """Take the progress that is to be told once everything sent so far is acknowledged."""

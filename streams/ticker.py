@@ -1,12 +1,11 @@
 """Appends ticks to the events topic; a tick that cannot go out at once must not go out at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import monotonic_ns
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from streams.ticks import Ticks
-from streams.windows.judge import Record, is_tick
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS, TICK_HEADER
@@ -26,12 +25,9 @@ class Ticker:
             | {"acks": "all", "linger.ms": 0, "message.timeout.ms": TICK_TIMEOUT_MS, "error_cb": self._lost}
         )
 
-    def observe(self, partition: int, records: Sequence[Record], *, at_end: bool) -> None:
-        """Look at records that were just read; ``at_end`` says that they reach the end of their partition."""
-        if at_end:
-            self._ticks.clock.observe(records[-1].timestamp, _now())
-        if any(is_tick(record) for record in records):
-            self._ticks.read_back(partition)
+    def observe(self, append_time: int) -> None:
+        """Learn from the append time of a record that was just read."""
+        self._ticks.clock.observe(append_time, _now())
 
     def tick(self, watermarks: Mapping[int, int]) -> None:
         """Send a tick to each of these caught-up partitions that needs one."""

@@ -7,7 +7,7 @@ from tidemark.logs import get_logger
 
 log = get_logger("streams.ticks")
 
-#: A tick that was not read back after so long is sent again.
+#: A partition gets no second tick before so long; less than a pane, so that each pane can have its own.
 RESEND_MS = 3_000
 
 
@@ -18,8 +18,9 @@ class BrokerClock:
         self._ahead: int | None = None
 
     def observe(self, append_time: int, monotonic: int) -> None:
-        """Take the append time of a record that was read just now, at the end of its partition."""
-        self._ahead = append_time - monotonic
+        """Take the append time of a record that was read just now: the broker's clock is there already, or further."""
+        ahead = append_time - monotonic
+        self._ahead = ahead if self._ahead is None else max(ahead, self._ahead)
 
     def now(self, monotonic: int) -> int | None:
         """Return the broker's time; None before anything was observed."""
@@ -41,10 +42,6 @@ class Ticks:
         if monotonic >= self._paused_until:
             log.warning("broker lost: no ticks for a while", seconds=self._pause_ms / 1000)
         self._paused_until = monotonic + self._pause_ms
-
-    def read_back(self, partition: int) -> None:
-        """Note that a partition's tick has come back."""
-        self._sent.pop(partition, None)
 
     def is_due(self, partition: int, watermark: int, monotonic: int) -> bool:
         """Say whether a partition needs a tick now: the end of its open pane + lateness is past on the broker's clock.

@@ -10,20 +10,17 @@ from streams.source import SourceStage
 from streams.ticker import Ticker
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
-from tidemark.topics import EVENTS
 
 #: Early results take at most this share of a worker's time: the interval between them widens under load.
 EARLY_SHARE = 0.15
 #: A partition that is further behind (records) sends no early results: they would be of the past.
 EARLY_LAG = 5_000
+#: How often markers, acks and ticks are looked after.
+SETTLE_SECONDS = 0.01
 
 log = get_logger("streams.worker")
 
 Stage = SourceStage | MergeStage
-
-
-class LogGap(Exception):
-    """Records are missing between the state and the batch. To go on would lose them; a restart reads them again."""
 
 
 class StreamsWorker:
@@ -35,17 +32,13 @@ class StreamsWorker:
         self._stages: dict[str, Stage] = {
             settings.topic(stage.topic.name): stage for stage in (self.source, self.merging)
         }
-        self._events_topic = settings.topic(EVENTS.name)
+        self._events_topic = settings.topic(self.source.topic.name)
         self._outbox = outbox
         self._ticker = ticker
-        self._interval = settings.early_interval_ms / 1000
+        self._early_interval = settings.early_interval_ms / 1000
         self._unsettled: list[Any] = []
-        self._opening = asyncio.Lock()
-
-    @property
-    def topics(self) -> list[str]:
-        """The names of the topics that are read."""
-        return list(self._stages)
+        # The last gap of each partition between its state and a batch: (offset expected, offset got).
+        self._gaps: dict[Any, tuple[int, int]] = {}
 
     def release(self, assigned: set[Any]) -> None:
         """Forget the state of partitions that are not assigned any more."""
@@ -59,16 +52,15 @@ class StreamsWorker:
 
         A partition that is new here has no state yet: it is read from the start of its log, which gives the same state.
         """
-        async with self._opening:
-            self.release(assigned)
-            new = [tp for tp in assigned if tp.partition not in self._stages[tp.topic].partitions]
-            starts = await consumer.earliest_offsets(*new) if new else {}
-            for tp in new:
-                self._stages[tp.topic].open(tp.partition).offset = starts[tp]
-            log.info("partitions assigned", all=len(assigned), new=len(new))
-            return {tp: self._stages[tp.topic].partitions[tp.partition].offset for tp in assigned}
+        self.release(assigned)
+        new = [tp for tp in assigned if tp.partition not in self._stages[tp.topic].partitions]
+        starts = await consumer.earliest_offsets(*new) if new else {}
+        for tp in new:
+            self._stages[tp.topic].open(tp.partition, starts[tp])
+        log.info("partitions assigned", all=len(assigned), new=len(new))
+        return {tp: self._stages[tp.topic].partitions[tp.partition].offset for tp in assigned}
 
-    def process(self, consumer: Any, event: Any) -> None:
+    async def process(self, consumer: Any, event: Any) -> None:
         """Take a batch: the records of one partition that came in one fetch."""
         tp = event.message.tp
         stage = self._stages[tp.topic]
@@ -78,26 +70,46 @@ class StreamsWorker:
         records = event.value
         if records[0].offset < state.offset:
             records = [record for record in records if record.offset >= state.offset]
+        if records and self._is_gap(tp, state.offset, records[0].offset):
+            await consumer.reread(tp, state.offset)
+            return
         if records:
-            if records[0].offset > state.offset:
-                raise LogGap(f"{tp.topic}[{tp.partition}]: expected offset {state.offset}, got {records[0].offset}")
             stage.process(tp.partition, records)
             if tp.topic == self._events_topic:
-                at_end = state.offset >= (consumer.highwater(tp) or 0)
-                self._ticker.observe(tp.partition, records, at_end=at_end)
+                self._ticker.observe(records[-1].timestamp)
         self._unsettled.append(event)
 
-    async def run(self, consumer: Any) -> None:
-        """For ever: early results, ticks, and what waits for acknowledged results: markers, then the batches' acks."""
+    def _is_gap(self, tp: Any, expected: int, got: int) -> bool:
+        """Say whether to read again what is missing before a batch.
+
+        A gap that is still there when it was read again is none of ours: a transaction's marker, or deleted records.
+        """
+        if got <= expected or self._gaps.get(tp) == (expected, got):
+            return False
+        log.warning("records are missing before a batch: reading them again", partition=str(tp), from_offset=expected)
+        self._gaps[tp] = (expected, got)
+        return True
+
+    async def send_early(self, consumer: Any) -> None:
+        """For ever: early results of one partition after another, so that nothing else waits for them all."""
         while True:
-            started = time.monotonic()
+            cost = 0.0
             for topic, stage in self._stages.items():
-                stage.send_early([p for p, lag in self._lags(consumer, topic, stage).items() if lag < EARLY_LAG])
-            cost = time.monotonic() - started
+                for partition, lag in self._lags(consumer, topic, stage).items():
+                    if lag < EARLY_LAG and partition in stage.partitions:
+                        started = time.perf_counter()
+                        stage.send_early(partition)
+                        cost += time.perf_counter() - started
+                        await asyncio.sleep(0)
+            await asyncio.sleep(max(self._early_interval, cost / EARLY_SHARE))
+
+    async def look_after(self, consumer: Any) -> None:
+        """For ever: markers, acks and ticks."""
+        while True:
             await self.settle()
             lags = self._lags(consumer, self._events_topic, self.source)
             self._ticker.tick({p: self.source.partitions[p].watermark for p, lag in lags.items() if lag == 0})
-            await asyncio.sleep(max(self._interval, cost / EARLY_SHARE))
+            await asyncio.sleep(SETTLE_SECONDS)
 
     async def settle(self) -> None:
         """Wait until all results so far are acknowledged, then tell the merge, then ack the batches they came from."""
@@ -113,7 +125,15 @@ class StreamsWorker:
         lags = {}
         for tp in consumer.assignment():
             state = stage.partitions.get(tp.partition) if tp.topic == topic else None
-            end = consumer.highwater(tp) if state is not None else None
+            end = _end(consumer, tp) if state is not None else None
             if state is not None and end is not None:
                 lags[tp.partition] = max(0, end - state.offset)
         return lags
+
+
+def _end(consumer: Any, tp: Any) -> int | None:
+    try:
+        end: int | None = consumer.highwater(tp)
+    except AssertionError:  # aiokafka's thread has just lost the partition
+        return None
+    return end

@@ -25,9 +25,5 @@ class Agenda:
             # Only now: what closes at this end may plan it again, but it must not close twice.
             self._planned.discard(end)
 
-    def next(self) -> int | None:
-        """Return the first planned end, or None."""
-        return self._heap[0] if self._heap else None
-
     def __len__(self) -> int:
         return len(self._heap)

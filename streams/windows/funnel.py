@@ -6,7 +6,7 @@ from fnmatch import translate
 from functools import lru_cache
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def path_of(url: str) -> str:
     """Return a url's path: without fragment, query, scheme and host; "/" when nothing is left."""
     path = url.partition("#")[0].partition("?")[0]

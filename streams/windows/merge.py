@@ -9,6 +9,7 @@ from streams.windows.exact import floor_to
 from streams.windows.partials import SitePartial
 from streams.windows.site import SiteTotals
 from streams.windows.sliding import window_ends
+from tidemark.events import MAX_AHEAD_MS
 from tidemark.results import MetricUpdate
 
 
@@ -17,6 +18,8 @@ class PartitionProgress:
 
     def __init__(self) -> None:
         self._pairs: deque[tuple[int, int]] = deque()
+        #: The first watermark that was told (ms).
+        self.first: int | None = None
 
     @property
     def watermark(self) -> int | None:
@@ -28,6 +31,8 @@ class PartitionProgress:
         for watermark, offset in pairs:
             if not self._pairs or watermark > self._pairs[-1][0]:
                 self._pairs.append((watermark, offset))
+                if self.first is None:
+                    self.first = watermark
 
     def closing_offset(self, end: int) -> int:
         """Return the offset at which the watermark first reached ``end``; later calls must not ask for less."""
@@ -39,10 +44,13 @@ class PartitionProgress:
 class MergeWindows:
     """The state of one ``metric-partials`` partition: a pure function of its log.
 
-    ``sources`` is the number of source partitions. Updates carry ``emitted_at`` 0; the sender fills it in.
+    ``sources`` is the number of source partitions. Updates carry ``emitted_at`` 0; the sender fills it in. Unless the
+    log is ``whole`` (retention has deleted its head), windows that the deleted part may have known of get no final:
+    they had theirs.
     """
 
-    def __init__(self, sources: int) -> None:
+    def __init__(self, sources: int, *, whole: bool = True) -> None:
+        self._whole = whole
         #: The offset of the next record of the log; the reader keeps it.
         self.offset = 0
         self._progress = [PartitionProgress() for _ in range(sources)]
@@ -77,7 +85,8 @@ class MergeWindows:
             revision = sum(progress.closing_offset(end) for progress in self._progress)
             self.boundary = end
             for name in sorted(self._sites):
-                yield from self._sites[name].close(end, revision)
+                finals = self._sites[name].close(end, revision)
+                yield from (final for final in finals if self._whole or final.window_start >= self._known_from())
             self._let_go(end)
         # No window that ends up to here can get a partial any more: its pairs are not needed.
         self.boundary = target
@@ -91,6 +100,10 @@ class MergeWindows:
             site = self._sites.get(name)
             if site is not None:
                 yield from site.early()
+
+    def _known_from(self) -> int:
+        """Return the time from which on no event can have been in the deleted part of the log."""
+        return max(progress.first or 0 for progress in self._progress) + MAX_AHEAD_MS
 
     def _plan(self, pane_end: int) -> None:
         if self.boundary is None or pane_end > self.boundary:

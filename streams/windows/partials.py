@@ -1,20 +1,31 @@
 """What a source partition tells the merge over ``metric-partials``: a site's partial results, and its progress."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
-#: The size a partial's url and country counts are cut at, in characters, so that a record stays under 512 KB.
-CHUNK_CHARACTERS = 80_000
+from streams.windows import PANE_MS, SLIDE_MS
+from tidemark.topics import EVENTS
+
+#: The size in bytes at which url and country counts are cut, so that a record stays under 512 KB.
+CHUNK_BYTES = 400_000
+#: What an entry takes besides its key: quotes, colon, count, comma.
+ENTRY_BYTES = 16
+#: The most bytes of JSON that a character can take.
+CHARACTER_BYTES = 6
 
 Counts = dict[str, int]
+Source = Annotated[int, Meta(ge=0, lt=EVENTS.partitions)]
+PaneEnd = Annotated[int, Meta(multiple_of=PANE_MS)]
+WindowEnd = Annotated[int, Meta(multiple_of=SLIDE_MS)]
 
 
 class PanePart(Struct, array_like=True, gc=False, frozen=True):
     """One site's 5 s pane, as one partition saw it; ``last_time`` is its newest accepted event's time (ms)."""
 
-    end: int
+    end: PaneEnd
     page_views: int
     visitors: int
     visits: int
@@ -27,7 +38,7 @@ class PanePart(Struct, array_like=True, gc=False, frozen=True):
 class SlidingPart(Struct, array_like=True, gc=False, frozen=True):
     """One site's 60 s window ending at ``end``, as one partition saw it."""
 
-    end: int
+    end: WindowEnd
     visitors: int
     visits: int
     converting: int
@@ -42,27 +53,42 @@ class SitePartial(Struct, tag="partial", gc=False, omit_defaults=True, kw_only=T
     """
 
     site: str
-    partition: int
+    partition: Source
     revision: int
     panes: list[PanePart] = field(default_factory=list)
     sliding: list[SlidingPart] = field(default_factory=list)
-    urls: dict[int, Counts] = field(default_factory=dict)
-    countries: dict[int, Counts] = field(default_factory=dict)
+    urls: dict[PaneEnd, Counts] = field(default_factory=dict)
+    countries: dict[WindowEnd, Counts] = field(default_factory=dict)
 
     def chunks(self) -> Iterator["SitePartial"]:
         """Cut into records of bounded size. The one with the sums comes last, when the counts are all there."""
-        rest = self
-        for name, end, counts in [
-            *(("urls", end, counts) for end, counts in self.urls.items()),
-            *(("countries", end, counts) for end, counts in self.countries.items()),
-        ]:
-            if sum(map(len, counts)) > CHUNK_CHARACTERS:
-                rest = msgspec.structs.replace(rest, **{name: _without(getattr(rest, name), end)})
-                for chunk in _cut(counts):
-                    partial = SitePartial(site=self.site, partition=self.partition, revision=self.revision)
-                    getattr(partial, name)[end] = chunk
-                    yield partial
-        yield rest
+        if self._largest_size() <= CHUNK_BYTES:
+            yield self
+            return
+        chunk, size = self._nothing(), 0
+        for name, end, key, count in self._entries():
+            getattr(chunk, name).setdefault(end, {})[key] = count
+            size += len(encode(key)) + ENTRY_BYTES
+            if size > CHUNK_BYTES:
+                yield chunk
+                chunk, size = self._nothing(), 0
+        if size:
+            yield chunk
+        yield msgspec.structs.replace(self, urls={}, countries={})
+
+    def _largest_size(self) -> int:
+        """Return the most bytes the counts can take, without encoding them."""
+        counts = [*self.urls.values(), *self.countries.values()]
+        return sum(CHARACTER_BYTES * sum(map(len, each)) + ENTRY_BYTES * len(each) for each in counts)
+
+    def _entries(self) -> Iterator[tuple[str, int, str, int]]:
+        for name, by_end in (("urls", self.urls), ("countries", self.countries)):
+            for end, counts in by_end.items():
+                for key, count in counts.items():
+                    yield name, end, key, count
+
+    def _nothing(self) -> "SitePartial":
+        return SitePartial(site=self.site, partition=self.partition, revision=self.revision)
 
 
 class Marker(Struct, tag="marker", gc=False):
@@ -71,27 +97,10 @@ class Marker(Struct, tag="marker", gc=False):
     Sent after the partials up to there are acknowledged; a pair for each time the watermark passed a pane's end.
     """
 
-    partition: int
+    partition: Source
     progress: list[tuple[int, int]]
 
 
 encode = msgspec.json.Encoder().encode
 _decoder: msgspec.json.Decoder[SitePartial | Marker] = msgspec.json.Decoder(SitePartial | Marker)
 decode = _decoder.decode
-
-
-def _without(counts_by_end: dict[int, Counts], end: int) -> dict[int, Counts]:
-    return {other: counts for other, counts in counts_by_end.items() if other != end}
-
-
-def _cut(counts: Counts) -> Iterator[Counts]:
-    chunk: Counts = {}
-    size = 0
-    for key, count in counts.items():
-        chunk[key] = count
-        size += len(key)
-        if size > CHUNK_CHARACTERS:
-            yield chunk
-            chunk, size = {}, 0
-    if chunk:
-        yield chunk

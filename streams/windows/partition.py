@@ -11,9 +11,9 @@ from streams.windows.duplicates import AcceptedIds, forget_at
 from streams.windows.early import EarlyResults
 from streams.windows.exact import ceil_to, floor_to
 from streams.windows.funnel import Funnel
-from streams.windows.judge import Record, is_tick, late_text, valid_event
 from streams.windows.pane import Pane
 from streams.windows.partials import SitePartial
+from streams.windows.records import Record, is_tick, late_text, valid_event
 from streams.windows.session import Held, Visit, VisitKey, apply
 from streams.windows.sliding import SlidingWindows, window_ends
 from streams.windows.visits import OpenVisits
@@ -85,12 +85,8 @@ class PartitionWindows:
 
     def is_empty(self) -> bool:
         """Say whether nothing is held, open or remembered any more."""
-        return not self._held and not len(self._ids) and not self._visits and not self._sliding and not self._agenda
-
-    @property
-    def open_visits(self) -> int:
-        """How many visits are open."""
-        return len(self._visits)
+        kept = len(self._held) + len(self._ids) + len(self._visits) + len(self._sliding) + len(self._agenda)
+        return kept == 0 and self._bounce.is_empty()
 
     def _judge(self, record: Record, event: Event, packed_id: bytes, out: Output) -> None:
         pane_end = event.timestamp - event.timestamp % PANE_MS + PANE_MS

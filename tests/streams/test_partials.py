@@ -1,12 +1,14 @@
 """Partials on the wire: cut into records of bounded size without losing a count."""
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.windows import partials
-from streams.windows.partials import CHUNK_CHARACTERS, Marker, SitePartial, SlidingPart
+from streams.windows.partials import Marker, SitePartial, SlidingPart
 
-MANY_URLS = {f"/{'x' * 1_900}{n}": n + 1 for n in range(200)}
+MANY_URLS = {f"/{'x' * 1_900}{n}": n + 1 for n in range(500)}
 
 
 def test_a_marker_and_a_partial_survive_the_wire() -> None:
@@ -35,5 +37,31 @@ def test_chunks_hold_every_count_once_and_the_sums_come_last(countries: dict[str
     assert not any(chunk.sliding or chunk.panes for chunk in first)
     urls = [entry for chunk in (*first, last) for entry in chunk.urls.get(5_000, {}).items()]
     assert sorted(urls) == sorted(MANY_URLS.items())
-    assert last.countries == {60_000: countries}
-    assert CHUNK_CHARACTERS * 6 < 512 * 1024  # the longest JSON escape of a character
+    counted = [entry for chunk in (*first, last) for entry in chunk.countries.get(60_000, {}).items()]
+    assert sorted(counted) == sorted(countries.items())
+
+
+def test_many_open_panes_with_few_urls_each_are_cut_too() -> None:
+    urls = {5_000 * pane: {f"/\x01{'é' * 1_900}{n}": 1 for n in range(20)} for pane in range(1, 60)}
+    chunks = list(SitePartial(site="s", partition=0, revision=1, urls=urls).chunks())
+    assert max(len(partials.encode(chunk)) for chunk in chunks) < 512 * 1024
+    together: dict[int, dict[str, int]] = {}
+    for chunk in chunks:
+        for end, counts in chunk.urls.items():
+            together.setdefault(end, {}).update(counts)
+    assert together == urls
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        b'{"type":"marker","partition":99,"progress":[[1,2]]}',
+        b'{"type":"marker","partition":-1,"progress":[[1,2]]}',
+        b'{"type":"partial","site":"s","partition":0,"revision":1,"panes":[[7,1,1,1,1,1,1,1]]}',
+        b'{"type":"partial","site":"s","partition":0,"revision":1,"urls":{"7":{"/":1}}}',
+        b'"hello"',
+    ],
+)
+def test_what_no_worker_wrote_is_refused(foreign: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        partials.decode(foreign)

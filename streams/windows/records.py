@@ -1,4 +1,4 @@
-"""Judges one partition's records in offset order: invalid, duplicate, late or accepted; keeps its watermark."""
+"""The records of a source partition: which are ticks, which are valid events, and why the others are none."""
 
 from collections.abc import Sequence
 from typing import Protocol
