@@ -89,7 +89,7 @@ def _fetch_kafka(folder: Path) -> None:
     )
     pom = folder / "pom.xml"
     pom.write_text(
-        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        "<project><modelVersion>4.0.0</modelVersion>"
         "<groupId>tidemark</groupId><artifactId>local-kafka</artifactId><version>1</version>"
         f"<dependencies>{dependencies}</dependencies></project>"
     )
