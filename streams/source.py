@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from monitoring import metrics
 from streams.outbox import Outbox
 from streams.windows import partials
-from streams.windows.partition import Output, PartitionWindows
+from streams.windows.output import Output
+from streams.windows.partition import PartitionWindows
 from streams.windows.records import Record
 from tidemark import results
 from tidemark.results import DeadLetter

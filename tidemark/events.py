@@ -1,6 +1,7 @@
 """The event on the wire: from a record's bytes to an Event, or to the reason why it is none."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -115,34 +116,53 @@ def decode_event(raw: bytes) -> tuple[Event, bytes]:
 
     Raises InvalidEvent with UNDECODABLE (not strict UTF-8 JSON) or INVALID_FIELD (anything else that is wrong).
     """
+    event = decode_fields(raw)
+    try:
+        return event, pack_ids([event.event_id])
+    except ValueError:
+        raise invalid_id(event.event_id) from None
+
+
+def decode_fields(raw: bytes) -> Event:
+    """Do what ``decode_event`` does but for the form of the id: ``pack_ids`` looks at those of many events at once.
+
+    Raises InvalidEvent with UNDECODABLE (not strict UTF-8 JSON) or INVALID_FIELD (anything else that is wrong).
+    """
     try:
         if not raw.isascii():
             raw.decode()  # msgspec does not look into the strings it skips
         event = _decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _why_not(raw, error) from None
-    packed = pack_id(event.event_id)
-    if packed is None:
-        raise _invalid("eventId", _UUID_FORM, event.event_id)
     if event.event_type == PAGE_VIEW:
         data = event.page_view_data
         if data is None or data.url is None:
             raise InvalidEvent(
                 INVALID_FIELD, "pageViewData.url: expected a string of 1 to 2000 characters, got nothing"
             )
-    return event, packed
+    return event
 
 
-def pack_id(event_id: str) -> bytes | None:
-    """Pack a UUID's 36-character form into 16 bytes (so letter case does not matter); None if it is none."""
-    digits = event_id.replace("-", "")
-    if len(digits) != 32 or not event_id[8] == event_id[13] == event_id[18] == event_id[23] == "-":
-        return None
-    try:
-        packed = bytes.fromhex(digits)
-    except ValueError:
-        return None
-    return packed if len(packed) == 16 else None
+def pack_ids(event_ids: Sequence[str]) -> bytes:
+    """Pack event ids of 36 characters into 16 bytes each, so that letter case does not matter.
+
+    Raises ValueError if one of them is no UUID in its 36-character form.
+    """
+    count = len(event_ids)
+    text = "".join(event_ids)
+    dashes = "-" * count
+    if not text[8::36] == text[13::36] == text[18::36] == text[23::36] == dashes:
+        raise ValueError(_UUID_FORM)
+    # There are no other dashes if the digits have the right number; white space would be skipped.
+    packed = bytes.fromhex(text.replace("-", ""))
+    if len(packed) != 16 * count:
+        raise ValueError(_UUID_FORM)
+    return packed
+
+
+def invalid_id(event_id: str) -> InvalidEvent:
+    """Return why an event with this id is none."""
+    return _invalid("eventId", _UUID_FORM, event_id)
 
 
 def _why_not(raw: bytes, error: Exception) -> InvalidEvent:

@@ -1,32 +1,48 @@
 """BOUNCE_5M: visitors who viewed exactly one page of a site in a 5 min window; an alert each when it closes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from streams.windows import BOUNCE_MS
-from streams.windows.session import stable_id
+from streams.windows.audience import Audience
+from streams.windows.session import Visitor, stable_id
+from streams.windows.sliding import window_ends
 from tidemark.results import HIGH_BOUNCE_RATE, MEDIUM, Alert
 
 
-class BounceWindows:
-    """Page views by (site, visitor) in each open 5 min window [end − 5 min, end) of one partition."""
+class BounceWindow:
+    """The one open 5 min window of a partition: panes are applied in order, so a second never opens beside it."""
 
     def __init__(self) -> None:
-        self._page_views: dict[int, dict[tuple[str, str], int]] = {}
+        #: Who has an event in the window, or has nothing but a pane that a sliding window still needs.
+        self.visitors: list[tuple[str, Visitor]] = []
 
-    def count(self, window_end: int, site: str, visitor: str, page_views: int) -> None:
+    def count(self, site: str, visitor: Visitor, page_views: int) -> None:
         """Count a visitor's page views on a site."""
-        window = self._page_views.setdefault(window_end, {})
-        window[site, visitor] = window.get((site, visitor), 0) + page_views
+        visitor.page_views += page_views
+        if not visitor.listed:
+            visitor.listed = True
+            self.visitors.append((site, visitor))
 
-    def close(self, end: int) -> Iterator[Alert]:
-        """Yield the alerts of the window and forget it."""
-        for (site, visitor), page_views in self._page_views.pop(end, {}).items():
-            if page_views == 1:
-                yield _alert(site, visitor, end)
+    def alerts(self, end: int) -> Iterator[Alert]:
+        """Yield the alerts of the window, which ends at ``end`` (ms)."""
+        for site, visitor in self.visitors:
+            if visitor.page_views == 1:
+                yield _alert(site, visitor.name, end)
 
-    def is_empty(self) -> bool:
-        """Say whether no window is open."""
-        return not self._page_views
+    def close(self, end: int, audiences: Mapping[str, Audience]) -> set[str]:
+        """Begin the next window; let go of the visitors that nothing needs and return their sites."""
+        sites = set()
+        closed, self.visitors = self.visitors, []
+        for site, visitor in closed:
+            visitor.page_views = 0
+            if not visitor.visits and window_ends(visitor.pane)[-1] > end:
+                self.visitors.append((site, visitor))
+                continue
+            visitor.listed = False
+            if not visitor.visits:
+                audiences[site].forget(visitor)
+                sites.add(site)
+        return sites
 
 
 def _alert(site: str, visitor: str, end: int) -> Alert:

@@ -1,23 +1,26 @@
 """Early results of one partition: what the open windows would be if nothing more came; derived, never needed."""
 
-import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from streams.windows.audience import Audience
 from streams.windows.funnel import Funnel
 from streams.windows.pane import Pane
 from streams.windows.partials import Counts, SitePartial
-from streams.windows.session import Held, Visit, VisitKey, apply
-from streams.windows.sliding import SlidingWindows
-from streams.windows.visits import OpenVisits
-
-HeldEvents = Mapping[int, Mapping[str, Mapping[VisitKey, list[Held]]]]
+from streams.windows.provisional import Provisional
+from streams.windows.session import Visit
 
 
 class EarlyResults:
-    """Remembers which sites changed, and which counts the merge was told, so that only changes are sent."""
+    """Remembers which visits have new events, and which counts the merge was told, so that only changes are sent.
+
+    Visits whose ``batch`` is ``batch`` are in ``changed`` already.
+    """
 
     def __init__(self) -> None:
-        self.changed: set[str] = set()
+        self.batch = 1
+        self.changed: list[Visit] = []
+        self._sites: set[str] = set()
+        self._provisional: dict[str, Provisional] | None = None
         self._sent_urls: dict[str, dict[int, Counts]] = {}
         self._sent_countries: dict[str, dict[int, Counts]] = {}
 
@@ -25,18 +28,42 @@ class EarlyResults:
         self,
         partition: int,
         revision: int,
-        held: HeldEvents,
-        visits: OpenVisits,
-        sliding: Mapping[str, SlidingWindows],
+        held: Mapping[int, list[Visit]],
+        audiences: Mapping[str, Audience],
+        closed_until: int,
         funnel: Funnel,
     ) -> Iterator[SitePartial]:
-        """Yield a partial for each site that changed since the last call and has open windows."""
-        sites, self.changed = self.changed, set()
+        """Yield a partial for each site that has new events since the last call."""
+        if self._provisional is None:
+            self._provisional = {}
+            changed: Iterable[Visit] = {visit: None for visits in held.values() for visit in visits}
+        else:
+            changed = self.changed
+        for visit in changed:
+            if visit.held:
+                self._of(visit.site, audiences, closed_until, funnel).add(visit)
+        self._next_batch()
+        sites, self._sites = self._sites, set()
         for site in sites:
-            panes = provisional_panes(site, held, visits, funnel)
-            windows = sliding.get(site) or SlidingWindows()
-            if panes or not windows.is_empty():
-                yield self._partial(site, partition, revision, panes, windows)
+            if site in self._provisional:
+                yield self._partial(site, partition, revision, self._provisional[site])
+
+    def _of(self, site: str, audiences: Mapping[str, Audience], closed_until: int, funnel: Funnel) -> Provisional:
+        assert self._provisional is not None
+        provisional = self._provisional.get(site)
+        if provisional is None:
+            provisional = self._provisional[site] = Provisional(audiences[site], closed_until, funnel)
+        return provisional
+
+    def window_closed(self) -> None:
+        """Note that a pane or a window has closed: what is open has to be made up anew."""
+        self._next_batch()
+        self._provisional = None
+
+    def _next_batch(self) -> None:
+        self._sites.update(visit.site for visit in self.changed)
+        self.changed.clear()
+        self.batch += 1
 
     def unsent_urls(self, site: str, pane: Pane) -> Counts:
         """Return the closed pane's url counts that the merge does not know yet, and forget the pane."""
@@ -53,43 +80,27 @@ class EarlyResults:
         self._sent_urls.pop(site, None)
         self._sent_countries.pop(site, None)
 
-    def _partial(
-        self, site: str, partition: int, revision: int, panes: list[Pane], sliding: SlidingWindows
-    ) -> SitePartial:
-        partial = SitePartial(site=site, partition=partition, revision=revision, panes=[pane.part() for pane in panes])
+    def _partial(self, site: str, partition: int, revision: int, provisional: Provisional) -> SitePartial:
+        partial = SitePartial(site=site, partition=partition, revision=revision)
         sent_urls = self._sent_urls.setdefault(site, {})
-        for pane in panes:
-            _add_changes(partial.urls, pane.end, pane.urls, sent_urls)
+        for end, totals in sorted(provisional.panes.items()):
+            partial.panes.append(totals.part(end))
+            counts = {url: totals.urls[url] for url in totals.changed_urls}
+            totals.changed_urls.clear()
+            _add_changes(partial.urls, end, counts, sent_urls)
         sent_countries = self._sent_countries.setdefault(site, {})
-        for end in sliding.open_ends(panes):
-            part, countries = sliding.early(end, panes)
-            partial.sliding.append(part)
-            _add_changes(partial.countries, end, countries, sent_countries)
+        for window, countries in provisional.windows():
+            partial.sliding.append(window)
+            _add_changes(partial.countries, window.end, countries, sent_countries)
         return partial
 
 
-def provisional_panes(site: str, held: HeldEvents, visits: OpenVisits, funnel: Funnel) -> list[Pane]:
-    """Apply the events a site's open panes hold, to copies of its visits; return the panes in order."""
-    copies: dict[VisitKey, Visit | None] = {}
-    panes = []
-    for end in sorted(held):
-        keys = held[end].get(site)
-        if keys is None:
-            continue
-        pane = Pane(end)
-        for key, events in keys.items():
-            events.sort()
-            visit = copies[key] if key in copies else copy.copy(visits.get(key))
-            copies[key] = apply(visit, key, events, pane, funnel, [])
-        panes.append(pane)
-    return panes
-
-
 def _add_changes(changes: dict[int, Counts], end: int, counts: Counts, sent: dict[int, Counts]) -> None:
-    changed = _differing(counts, sent.get(end, {}))
+    known = sent.setdefault(end, {})
+    changed = _differing(counts, known)
     if changed:
         changes[end] = changed
-    sent[end] = counts
+        known.update(changed)
 
 
 def _differing(counts: Counts, known: Counts) -> Counts:

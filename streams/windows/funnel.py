@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 from fnmatch import translate
-from functools import lru_cache
+from sys import intern
+
+#: So many urls are remembered with what they match.
+KNOWN_URLS = 8_192
 
 
-@lru_cache(maxsize=4_096)
 def path_of(url: str) -> str:
     """Return a url's path: without fragment, query, scheme and host; "/" when nothing is left."""
     path = url.partition("#")[0].partition("?")[0]
@@ -21,12 +23,19 @@ class Funnel:
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = [re.compile(translate(pattern)) for pattern in patterns]
+        self._known: dict[str, tuple[str, int]] = {}
         self.steps = len(patterns) + 1
 
-    def after_page_view(self, step: int, url: str) -> int:
-        """Return the step after a page view: one further if the url matches the next pattern."""
-        reached = step < len(self._patterns) and self._patterns[step].match(path_of(url))
-        return step + 1 if reached else step
+    def look_up(self, url: str) -> tuple[str, int]:
+        """Return the one copy of a url that is kept, and which patterns it matches: bit n for the pattern n."""
+        found = self._known.get(url)
+        if found is None:
+            if len(self._known) >= KNOWN_URLS:
+                self._known.clear()
+            path = path_of(url)
+            matches = sum(1 << n for n, pattern in enumerate(self._patterns) if pattern.match(path))
+            found = self._known[url] = intern(url), matches
+        return found
 
     def after_conversion(self, step: int) -> int:
         """Return the step after a CONVERSION: the last one if all the pages before it were reached."""

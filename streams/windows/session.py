@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from sys import intern
 
 from msgspec import Struct
 
@@ -9,13 +10,11 @@ from streams.windows import PANE_MS, SESSION_GAP_MS
 from streams.windows.exact import from_micros
 from streams.windows.funnel import Funnel
 from streams.windows.pane import Pane
-from tidemark.events import CONVERSION, PAGE_VIEW, SESSION_END, Event
+from tidemark.events import CONVERSION, PAGE_VIEW, SESSION_END, Event, SessionData
 from tidemark.results import SessionSummary
 
-#: (site, visitor, session id)
-VisitKey = tuple[str, str, str]
-#: (timestamp ms, packed event id, event): sorts into the order in which events are applied.
-Held = tuple[int, bytes, Event]
+#: A pane before all others: there was no event yet.
+NO_PANE = -(2**62)
 
 PATH_LENGTH = 50
 #: Descriptions are cut at so many characters, so that no result outgrows a record: names, and urls.
@@ -26,12 +25,42 @@ ENGAGED_PAGE_VIEWS = 4
 ENGAGED_MS = 60_000
 
 
-class Visit(Struct, gc=False):
-    """One open visit. Times in ms; ``due`` is the end of the pane that closes it if nothing more comes."""
+class Visitor(Struct, gc=False, eq=False):
+    """One visitor of a site. ``pane`` and ``country_panes`` tell the last closed pane with an event (in a country).
 
-    visit_id: str
-    start: int
-    last: int
+    ``page_views`` are those in the open 5 min window, ``listed`` whether the window knows the visitor; ``visits`` is
+    how many visits refer to this object.
+    """
+
+    name: str
+    pane: int = NO_PANE
+    country: str = ""
+    country_pane: int = NO_PANE
+    other_countries: dict[str, int] | None = None
+    page_views: int = 0
+    listed: bool = False
+    visits: int = 0
+
+
+class Visit(Struct, gc=False, eq=False):
+    """A session id's place on a site: its open visit (``events`` > 0), the events that wait for their panes, or both.
+
+    Times in ms; ``due`` is the end of the pane that closes the visit if nothing more comes. ``pane`` and
+    ``conversion_pane`` are the last closed panes with an event and with a CONVERSION of it. ``listed`` is the pane that
+    knows it has events for it, ``batch`` when the early results heard of it; ``saved``: the checkpoint holds it.
+    """
+
+    site: str
+    session_id: str
+    visitor: Visitor
+    held: list[Event] | None = None
+    listed: int = NO_PANE
+    batch: int = 0
+    saved: bool = False
+    changed: bool = False
+    first_id: str = ""
+    start: int = 0
+    last: int = 0
     due: int = 0
     events: int = 0
     page_views: int = 0
@@ -44,78 +73,109 @@ class Visit(Struct, gc=False):
     browser: str | None = None
     country: str | None = None
     referrer: str | None = None
+    pane: int = NO_PANE
+    conversion_pane: int = NO_PANE
+
+    def clear(self) -> None:
+        """Begin anew: the visit is over, the session id may have another one."""
+        self.first_id, self.due, self.events, self.page_views = "", 0, 0, 0
+        self.path, self.exit_page, self.converted, self.revenue_micros = (), None, False, 0
+        self.funnel_step, self.pane, self.conversion_pane = 0, NO_PANE, NO_PANE
+        self.device_type = self.browser = self.country = self.referrer = None
 
 
-def apply(
-    visit: Visit | None, key: VisitKey, events: Sequence[Held], pane: Pane, funnel: Funnel, over: list[Visit]
-) -> Visit | None:
-    """Apply a pane's events of one key, in order, and count them in the pane.
+class Applied(Struct, gc=False):
+    """What a pane's events of one visit gave besides the pane's sums: for the visitor, and visits that ended."""
 
-    Returns the visit that is open then; visits that ended are added to ``over``. A visit ends with its SESSION_END, or
-    when the next event comes more than 30 min after its last one (which is never within a pane).
+    page_views: int = 0
+    countries: tuple[str, ...] = ()
+    over: tuple[SessionSummary, ...] = ()
+
+
+def apply(visit: Visit, events: Sequence[Event], pane: Pane, funnel: Funnel) -> Applied:
+    """Apply a pane's events of one session id, in order, and count them in the pane.
+
+    A visit ends with its SESSION_END, or when the next event comes more than 30 min after its last one (which is never
+    within a pane).
     """
-    pane.audience.visitors.add(key[1])
-    for timestamp, _, event in events:
-        if visit is not None and timestamp - visit.last > SESSION_GAP_MS:
-            over.append(visit)
-            visit = None
-        if visit is None:
-            visit = Visit(_visit_id(key, timestamp, event), timestamp, timestamp)
-        _apply_event(visit, timestamp, event, key[1], pane, funnel)
-        if event.event_type == SESSION_END:
+    end, urls = pane.end, pane.urls
+    page_views = 0
+    countries: tuple[str, ...] = ()
+    over: tuple[SessionSummary, ...] = ()
+    for event in events:
+        timestamp = event.timestamp
+        if visit.events and timestamp - visit.last > SESSION_GAP_MS:
+            over += (summary(visit, funnel),)
+            visit.clear()
+        if not visit.events:
+            visit.start = timestamp
+            visit.first_id = event.event_id
+        visit.last = timestamp
+        visit.events += 1
+        kind = event.event_type
+        page = event.page_view_data
+        if kind == PAGE_VIEW and page is not None and page.url is not None:
+            url, matches = funnel.look_up(page.url)
+            urls[url] = urls.get(url, 0) + 1
+            page_views += 1
+            _view_page(visit, url, matches)
+        elif kind == CONVERSION:
+            pane.count_conversion(event, visit.conversion_pane)
+            visit.conversion_pane = end
+            visit.converted = True
+            visit.revenue_micros += event.revenue_micros
+            visit.funnel_step = funnel.after_conversion(visit.funnel_step)
+        if visit.referrer is None and page is not None and page.referrer:
+            visit.referrer = intern(page.referrer[:URL_LENGTH])
+        data = event.session_data
+        if data is not None:
+            country = data.country
+            if country and country not in countries:
+                countries = _with(countries, country)
+            if visit.country is None or visit.device_type is None or visit.browser is None:
+                _describe(visit, data)
+        if kind == SESSION_END:
             _count(visit, pane)
-            over.append(visit)
-            visit = None
-    if visit is not None:
+            over += (summary(visit, funnel),)
+            visit.clear()
+    pane.page_views += page_views
+    if visit.events:
         _count(visit, pane)
-    return visit
+    return Applied(page_views, countries, over)
 
 
-def _apply_event(visit: Visit, timestamp: int, event: Event, visitor: str, pane: Pane, funnel: Funnel) -> None:
-    visit.last = timestamp
-    visit.events += 1
-    page = event.page_view_data
-    if event.event_type == PAGE_VIEW and page is not None and page.url is not None:
-        pane.count_page_view(page.url)
-        visit.page_views += 1
-        visit.exit_page = page.url
-        if visit.page_views <= PATH_LENGTH:
-            visit.path += (page.url,)
-        visit.funnel_step = funnel.after_page_view(visit.funnel_step, page.url)
-    elif event.event_type == CONVERSION:
-        pane.count_conversion(visit.visit_id, event)
-        visit.converted = True
-        visit.revenue_micros += event.revenue_micros
-        visit.funnel_step = funnel.after_conversion(visit.funnel_step)
-    if page is not None and page.referrer and visit.referrer is None:
-        visit.referrer = page.referrer[:URL_LENGTH]
-    if event.session_data is not None:
-        _describe(visit, event, visitor, pane)
+def _view_page(visit: Visit, url: str, matches: int) -> None:
+    visit.page_views += 1
+    visit.exit_page = url
+    if visit.page_views <= PATH_LENGTH:
+        visit.path += (url,)
+    # The step is the number of the funnel's next page: one further if the url matches that.
+    visit.funnel_step += matches >> visit.funnel_step & 1
 
 
-def _describe(visit: Visit, event: Event, visitor: str, pane: Pane) -> None:
-    """Keep the first device, browser and country that were given; count the visitor in the event's country."""
-    data = event.session_data
-    if data is None:
-        return
-    if data.country:
-        country = data.country[:NAME_LENGTH]
-        pane.audience.by_country.setdefault(country, set()).add(visitor)
-        if visit.country is None:
-            visit.country = country
+def _describe(visit: Visit, data: SessionData) -> None:
+    """Keep the first device, browser and country that were given."""
+    if visit.country is None and data.country:
+        visit.country = intern(data.country[:NAME_LENGTH])
     if visit.device_type is None and data.device_type:
-        visit.device_type = data.device_type[:NAME_LENGTH]
+        visit.device_type = intern(data.device_type[:NAME_LENGTH])
     if visit.browser is None and data.browser:
-        visit.browser = data.browser[:NAME_LENGTH]
+        visit.browser = intern(data.browser[:NAME_LENGTH])
+
+
+def _with(countries: tuple[str, ...], country: str) -> tuple[str, ...]:
+    cut = intern(country[:NAME_LENGTH])
+    return countries if cut in countries else (*countries, cut)
 
 
 def _count(visit: Visit, pane: Pane) -> None:
-    pane.count_visit(visit.visit_id, visit.page_views, visit.last - visit.start, visit.last)
+    pane.count_visit(visit.pane, visit.page_views, visit.last - visit.start, visit.last)
+    visit.pane = pane.end
 
 
-def _visit_id(key: VisitKey, start: int, first: Event) -> str:
-    """Name a visit by its key and first event: the same log gives the same name."""
-    return stable_id(*key, str(start), first.event_id.lower())
+def in_order(event: Event) -> tuple[int, str]:
+    """Return the key of the order in which events are applied."""
+    return event.timestamp, event.event_id
 
 
 def stable_id(*parts: str) -> str:
@@ -141,14 +201,14 @@ def behaviour(visit: Visit) -> str:
     return "engage" if engaged else "browse"
 
 
-def summary(key: VisitKey, visit: Visit, funnel: Funnel) -> SessionSummary:
-    """Return the summary of a visit that is over."""
-    site, visitor, session_id = key
+def summary(visit: Visit, funnel: Funnel) -> SessionSummary:
+    """Return the summary of a visit that is over; the same log gives it the same name (``visit_id``)."""
+    visitor = visit.visitor.name
     return SessionSummary(
-        site_id=site,
-        visit_id=visit.visit_id,
+        site_id=visit.site,
+        visit_id=stable_id(visit.site, visitor, visit.session_id, str(visit.start), visit.first_id),
         visitor=visitor,
-        session_id=session_id,
+        session_id=visit.session_id,
         start_time=visit.start,
         end_time=visit.last,
         duration_seconds=(visit.last - visit.start) / 1000,

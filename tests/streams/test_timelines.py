@@ -161,5 +161,5 @@ def test_the_same_id_again_is_a_duplicate_for_ten_minutes() -> None:
 def judged(*events: Event) -> tuple[int, list[str]]:
     """Return how many of these events, in this order, are accepted, and the reasons of the dead letters."""
     windows = PartitionWindows(0, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL)
-    out = windows.feed(consumed(record) for record in log_of(events, held_up_ms=60_000))
+    out = windows.feed([consumed(record) for record in log_of(events, held_up_ms=60_000)])
     return out.accepted, [letter.reason for letter in out.dead]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from streams.windows import partials
 from streams.windows.merge import MergeWindows
+from streams.windows.output import Output
 from streams.windows.partials import Marker, SitePartial
-from streams.windows.partition import Output, PartitionWindows
+from streams.windows.partition import PartitionWindows
 from tests.support.reference import DEFAULT_FUNNEL, LogRecord
 from tidemark.results import Alert, MetricUpdate, SessionSummary
 from tidemark.topics import TICK_HEADER

@@ -1,0 +1,163 @@
+"""One site in one partition: its visitors and visits, and its closed panes as long as a sliding window needs them.
+
+A sliding window must count nobody twice. So a pane's sums hold only those whose *last* event is in it: when somebody
+comes back they move to the newer pane, and the sum over a window's panes is the number of distinct ones.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from streams.windows import PANE_MS, SLIDING_MS
+from streams.windows.pane import Pane
+from streams.windows.partials import Counts, SlidingPart
+from streams.windows.session import NO_PANE, Visit, Visitor
+from streams.windows.sliding import window_ends
+
+
+class Sums(Struct, gc=False):
+    """Who was last seen in a closed pane: visitors (by country too), visits, converting visits; and its revenue."""
+
+    visitors: int = 0
+    visits: int = 0
+    converting: int = 0
+    revenue_micros: int = 0
+    countries: Counts = field(default_factory=dict)
+
+    def add(self, other: "Sums") -> None:
+        """Add those of another pane."""
+        self.visitors += other.visitors
+        self.visits += other.visits
+        self.converting += other.converting
+        self.revenue_micros += other.revenue_micros
+        for country, visitors in other.countries.items():
+            if visitors:
+                self.countries[country] = self.countries.get(country, 0) + visitors
+
+    def part(self, end: int) -> SlidingPart:
+        """Return the sums of the window that ends at ``end`` as they go to the merge."""
+        return SlidingPart(end, self.visitors, self.visits, self.converting, self.revenue_micros)
+
+
+class Audience:
+    """The state of one site. ``panes`` holds the sums of its closed panes by their ends (ms)."""
+
+    __slots__ = ("changed", "panes", "saved", "site", "visitors", "visits")
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.visits: dict[tuple[str, str], Visit] = {}
+        self.visitors: dict[str, Visitor] = {}
+        self.panes: dict[int, Sums] = {}
+        #: For the checkpoint: the panes have changed since, and it holds an entry of them.
+        self.changed = False
+        self.saved = False
+
+    def visitor(self, name: str) -> Visitor:
+        """Return the visitor of this name, a new one if need be."""
+        visitor = self.visitors.get(name)
+        if visitor is None:
+            visitor = self.visitors[name] = Visitor(name)
+        return visitor
+
+    def begin(self, name: str, session_id: str) -> Visit:
+        """Return a new place for a session id's events; there must be none yet."""
+        visitor = self.visitor(name)
+        visitor.visits += 1
+        visit = self.visits[name, session_id] = Visit(self.site, session_id, visitor)
+        return visit
+
+    def leave(self, visit: Visit) -> None:
+        """Let go of a visit that is over, and of its visitor if nothing else needs them."""
+        visitor = visit.visitor
+        del self.visits[visitor.name, visit.session_id]
+        visitor.visits -= 1
+        if not visitor.visits and not visitor.listed:
+            del self.visitors[visitor.name]
+
+    def close(self, pane: Pane) -> None:
+        """Take the sums of a pane that has closed, whose visitors were told to ``see`` before."""
+        sums = self._sums(pane.end)
+        sums.visits += len(pane.visits_before)
+        sums.converting += len(pane.conversions_before)
+        sums.revenue_micros += pane.revenue_micros
+        for before, count in Counter(pane.visits_before).items():
+            if before in self.panes:
+                self.panes[before].visits -= count
+        for before, count in Counter(pane.conversions_before).items():
+            if before in self.panes:
+                self.panes[before].converting -= count
+        self.changed = True
+
+    def see(self, visitor: Visitor, end: int, countries: Iterable[str]) -> bool:
+        """Note that a visitor has an event in a pane that closes; say whether it is the first of theirs there."""
+        first = visitor.pane != end
+        if first:
+            self._move(visitor.pane, end)
+            visitor.pane = end
+        for country in countries:
+            before = _country_pane(visitor, country, end)
+            if before != end:
+                self._move_country(country, before, end)
+        return first
+
+    def _move(self, before: int, end: int) -> None:
+        self._sums(end).visitors += 1
+        sums = self.panes.get(before)
+        if sums is not None:
+            sums.visitors -= 1
+
+    def _move_country(self, country: str, before: int, end: int) -> None:
+        countries = self._sums(end).countries
+        countries[country] = countries.get(country, 0) + 1
+        sums = self.panes.get(before)
+        if sums is not None:
+            sums.countries[country] -= 1
+
+    def _sums(self, end: int) -> Sums:
+        sums = self.panes.get(end)
+        if sums is None:
+            sums = self.panes[end] = Sums()
+        return sums
+
+    def window(self, end: int) -> Sums:
+        """Return the sums over the closed panes of the 60 s window that ends at ``end`` (ms)."""
+        total = Sums()
+        for pane_end in range(end - SLIDING_MS + PANE_MS, end + PANE_MS, PANE_MS):
+            sums = self.panes.get(pane_end)
+            if sums is not None:
+                total.add(sums)
+        return total
+
+    def close_window(self, end: int) -> Sums:
+        """Return the window's sums, and forget the panes that no later window needs."""
+        total = self.window(end)
+        self.forget_panes(end)
+        return total
+
+    def forget_panes(self, now: int) -> None:
+        """Forget the panes that no window that ends after ``now`` needs."""
+        for pane_end in [pane_end for pane_end in self.panes if window_ends(pane_end)[-1] <= now]:
+            del self.panes[pane_end]
+            self.changed = True
+
+    def forget(self, visitor: Visitor) -> None:
+        """Let go of a visitor whom nothing needs."""
+        del self.visitors[visitor.name]
+
+    def is_over(self) -> bool:
+        """Say whether nothing of the site is open or remembered any more."""
+        return not self.visits and not self.visitors and not self.panes
+
+
+def _country_pane(visitor: Visitor, country: str, end: int) -> int:
+    """Return the pane in which the visitor was last seen in the country, and make it ``end``."""
+    if visitor.country == country or not visitor.country:
+        before, visitor.country, visitor.country_pane = visitor.country_pane, country, end
+        return before
+    if visitor.other_countries is None:
+        visitor.other_countries = {}
+    before = visitor.other_countries.get(country, NO_PANE)
+    visitor.other_countries[country] = end
+    return before

@@ -1,0 +1,202 @@
+"""What a source partition's checkpoint holds: keys and values of its entries, as JSON (money outgrows 64 bits).
+
+``meta`` is the offset and watermark; ``h`` the events a pane holds; ``i`` accepted ids (see duplicates.py); ``t`` who
+was seen in a closed pane; ``v`` an open visit; ``w`` a site's closed panes.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from streams.windows.audience import Audience, Sums
+from streams.windows.session import Visit, Visitor
+from tidemark.events import ConversionData, Event, PageViewData, SessionData
+
+META = b"meta"
+#: Of the layout that is told here: a checkpoint of another one is refused.
+LAYOUT = 1
+
+#: A visitor on a site in a closed pane: page views, and the countries of their events.
+Touch = tuple[str, Visitor, int, tuple[str, ...]]
+SavedTouch = tuple[str, str, int, tuple[str, ...]]
+
+encode = msgspec.json.Encoder().encode
+
+
+class StateError(Exception):
+    """A checkpoint does not belong to these settings; the text says what was found and what was expected."""
+
+
+class Meta(Struct, array_like=True, frozen=True):
+    """Where a partition's state stands: ``offset`` is the next record's, ``watermark`` in ms."""
+
+    layout: int
+    partition: int
+    lateness_ms: int
+    offset: int
+    watermark: int
+
+    def check(self, partition: int, lateness_ms: int) -> None:
+        """Raise StateError unless the checkpoint is this partition's, with this layout and lateness."""
+        found, expected = (self.layout, self.partition, self.lateness_ms), (LAYOUT, partition, lateness_ms)
+        for name, was, now in zip(("layout", "partition", "lateness_ms"), found, expected, strict=True):
+            if was != now:
+                raise StateError(
+                    f"checkpoint of partition {partition}: expected {name} {now}, found {was}; "
+                    "another one needs a new topic and a cut-over"
+                )
+
+
+class SavedVisit(Struct, array_like=True, gc=False):
+    """An open visit; see ``session.Visit``."""
+
+    first_id: str
+    start: int
+    last: int
+    due: int
+    events: int
+    page_views: int
+    path: tuple[str, ...]
+    exit_page: str | None
+    converted: bool
+    revenue_micros: int
+    funnel_step: int
+    device_type: str | None
+    browser: str | None
+    country: str | None
+    referrer: str | None
+    pane: int
+    conversion_pane: int
+
+
+class SavedEvent(Struct, array_like=True, gc=False):
+    """An event that waits for its pane, with what the windows need of it."""
+
+    event_id: str
+    timestamp: int
+    event_type: str
+    session_id: str
+    site_id: str | None
+    user_id: str | None
+    url: str | None
+    referrer: str | None
+    value: float | None
+    country: str | None
+    device_type: str | None
+    browser: str | None
+
+
+_FIELDS = SavedVisit.__struct_fields__
+_visit_key = msgspec.json.Decoder(tuple[str, str, str]).decode
+_visit = msgspec.json.Decoder(SavedVisit).decode
+_events = msgspec.json.Decoder(list[SavedEvent]).decode
+_touches = msgspec.json.Decoder(list[SavedTouch]).decode
+_panes = msgspec.json.Decoder(dict[int, tuple[int, int, int]]).decode
+decode_meta = msgspec.json.Decoder(Meta).decode
+
+
+def pane_key(kind: bytes, pane_end: int) -> bytes:
+    """Return the key of a pane's entry."""
+    return kind + pane_end.to_bytes(8)
+
+
+def pane_of(key: bytes) -> int:
+    """Return the end of the pane (ms) that an entry belongs to."""
+    return int.from_bytes(key[1:9])
+
+
+def visit_key(visit: Visit) -> bytes:
+    """Return the key of a visit's entry."""
+    return b"v" + encode((visit.site, visit.visitor.name, visit.session_id))
+
+
+def site_key(site: str) -> bytes:
+    """Return the key of a site's entry."""
+    return b"w" + site.encode()
+
+
+def encode_visit(visit: Visit) -> bytes:
+    """Return the value of a visit's entry."""
+    return encode([getattr(visit, name) for name in _FIELDS])
+
+
+def restore_visit(key: bytes, value: bytes, audiences: dict[str, Audience]) -> Visit:
+    """Put a visit back in its site."""
+    site, visitor, session_id = _visit_key(key[1:])
+    visit = audience(audiences, site).begin(visitor, session_id)
+    saved = _visit(value)
+    for name in _FIELDS:
+        setattr(visit, name, getattr(saved, name))
+    visit.saved = True
+    return visit
+
+
+def audience(audiences: dict[str, Audience], site: str) -> Audience:
+    """Return a site's state, new if need be."""
+    found = audiences.get(site)
+    if found is None:
+        found = audiences[site] = Audience(site)
+    return found
+
+
+def encode_held(events: Iterable[Event]) -> bytes:
+    """Return the value of a pane's held events."""
+    return encode([_saved_event(event) for event in events])
+
+
+def _saved_event(event: Event) -> SavedEvent:
+    page, data, conversion = event.page_view_data, event.session_data, event.conversion_data
+    return SavedEvent(
+        event.event_id,
+        event.timestamp,
+        event.event_type,
+        event.session_id,
+        event.site_id,
+        event.user_id,
+        page.url if page else None,
+        page.referrer if page else None,
+        conversion.value if conversion else None,
+        data.country if data else None,
+        data.device_type if data else None,
+        data.browser if data else None,
+    )
+
+
+def decode_held(value: bytes) -> list[Event]:
+    """Return a pane's held events, with what the windows need of them."""
+    return [
+        Event(
+            event_id=saved.event_id,
+            timestamp=saved.timestamp,
+            event_type=saved.event_type,
+            session_id=saved.session_id,
+            site_id=saved.site_id,
+            user_id=saved.user_id,
+            page_view_data=PageViewData(url=saved.url, referrer=saved.referrer),
+            session_data=SessionData(country=saved.country, device_type=saved.device_type, browser=saved.browser),
+            conversion_data=ConversionData(value=saved.value),
+        )
+        for saved in _events(value)
+    ]
+
+
+def encode_touches(touches: Sequence[Touch]) -> bytes:
+    """Return the value of a closed pane's entry."""
+    return encode([(site, visitor.name, page_views, countries) for site, visitor, page_views, countries in touches])
+
+
+def decode_touches(value: bytes) -> list[SavedTouch]:
+    """Return who was seen in a closed pane."""
+    return _touches(value)
+
+
+def encode_panes(panes: dict[int, Sums]) -> bytes:
+    """Return the value of a site's entry: what of its panes does not follow from who was seen in them."""
+    return encode({end: (sums.visits, sums.converting, sums.revenue_micros) for end, sums in panes.items()})
+
+
+def restore_panes(value: bytes, panes: dict[int, Sums]) -> None:
+    """Put a site's panes back, without their visitors."""
+    for end, (visits, converting, revenue_micros) in _panes(value).items():
+        panes[end] = Sums(visits=visits, converting=converting, revenue_micros=revenue_micros)

@@ -1,0 +1,234 @@
+"""The open windows of one source partition: what they hold, and what comes out when one closes."""
+
+from collections.abc import Iterator, Mapping
+
+from streams.windows import BOUNCE_MS, SLIDE_MS
+from streams.windows.agenda import Agenda
+from streams.windows.audience import Audience
+from streams.windows.bounce import BounceWindow
+from streams.windows.early import EarlyResults
+from streams.windows.entries import Touch
+from streams.windows.exact import ceil_to, floor_to
+from streams.windows.funnel import Funnel
+from streams.windows.output import Output
+from streams.windows.pane import Pane
+from streams.windows.partials import SitePartial
+from streams.windows.saving import Unsaved, restore
+from streams.windows.session import Visit, apply, due, in_order, summary
+from streams.windows.sliding import window_ends
+from tidemark.events import Event
+
+
+class OpenWindows:
+    """Panes that hold events, open visits, sliding windows and the open bounce window of one partition.
+
+    ``held`` has, for each pane's end, the visits with events for it; one may stand there twice.
+    """
+
+    def __init__(self, partition: int, funnel: Funnel) -> None:
+        self.held: dict[int, list[Visit]] = {}
+        self.audiences: dict[str, Audience] = {}
+        self.agenda = Agenda()
+        self.early = EarlyResults()
+        self.unsaved = Unsaved()
+        self._partition = partition
+        self._funnel = funnel
+        self._due: dict[int, set[Visit]] = {}
+        self._bounce = BounceWindow()
+
+    @property
+    def visits(self) -> int:
+        """The number of visits that are open or have events."""
+        return sum(len(audience.visits) for audience in self.audiences.values())
+
+    def begin(self, site: str) -> Audience:
+        """Return the new state of a site that has none."""
+        audience = self.audiences[site] = Audience(site)
+        return audience
+
+    def hold(self, pane_end: int, visit: Visit) -> None:
+        """Begin a pane with its first event's visit."""
+        self.held[pane_end] = [visit]
+        self.agenda.add(pane_end)
+
+    def take_early(self, revision: int, watermark: int) -> Iterator[SitePartial]:
+        """Yield a partial for each site that has new events in its open windows since the last call."""
+        closed_until = floor_to(watermark, SLIDE_MS)
+        return self.early.take(self._partition, revision, self.held, self.audiences, closed_until, self._funnel)
+
+    def is_empty(self) -> bool:
+        """Say whether nothing is held or open any more."""
+        return not (self.held or self.audiences or self._due or len(self.agenda) or self._bounce.visitors)
+
+    def close(self, end: int, offset: int, out: Output) -> None:
+        """Close everything that ends at ``end``; nothing that ends earlier is open any more."""
+        partials: dict[str, SitePartial] = {}
+        visits = self.held.pop(end, None)
+        if visits:
+            self._close_panes(visits, end, offset, partials, out)
+        for visit in self._due.pop(end, ()):
+            self._expire(visit, end, out)
+        if end % SLIDE_MS == 0:
+            self._close_sliding(end, offset, partials)
+        if end % BOUNCE_MS == 0:
+            self._close_bounce(end, out)
+        self.early.window_closed()
+        self.unsaved.forget_panes(end)
+        out.partials += partials.values()
+
+    def _close_panes(
+        self, visits: list[Visit], end: int, offset: int, partials: dict[str, SitePartial], out: Output
+    ) -> None:
+        panes: dict[str, Pane] = {}
+        touches = self.unsaved.touches(end)
+        for visit in visits:
+            events = _take(visit, end)
+            if events:
+                pane = panes.get(visit.site)
+                if pane is None:
+                    pane = panes[visit.site] = Pane(end)
+                touches.append(self._apply(visit, events, pane, out))
+        for site, pane in panes.items():
+            self.audiences[site].close(pane)
+            partials[site] = self._partial(site, pane, offset)
+        for window_end in window_ends(end):
+            self.agenda.add(window_end)
+        self.agenda.add(ceil_to(end, BOUNCE_MS))
+
+    def _apply(self, visit: Visit, events: list[Event], pane: Pane, out: Output) -> Touch:
+        """Apply a pane's events of one visit; return what they tell of its visitor."""
+        visitor, end, planned = visit.visitor, pane.end, visit.due
+        applied = apply(visit, events, pane, self._funnel)
+        pane.visitors += self.audiences[visit.site].see(visitor, end, applied.countries)
+        self._bounce.count(visit.site, visitor, applied.page_views)
+        if applied.over:
+            out.sessions += applied.over
+            if planned:
+                self._due[planned].discard(visit)
+        if not visit.events:
+            self._let_go(visit)
+        else:
+            self.unsaved.change(visit)
+            if not visit.due:
+                self._plan(visit)
+        return visit.site, visitor, applied.page_views, applied.countries
+
+    def _expire(self, visit: Visit, end: int, out: Output) -> None:
+        """End a visit whose last event is more than 30 min before ``end``; else plan it anew."""
+        if due(visit.last) > end:
+            self._plan(visit)
+            self.unsaved.change(visit)
+            return
+        out.sessions.append(summary(visit, self._funnel))
+        visit.clear()
+        self._let_go(visit)
+
+    def _plan(self, visit: Visit) -> None:
+        visit.due = due(visit.last)
+        planned = self._due.get(visit.due)
+        if planned is None:
+            planned = self._due[visit.due] = set()
+            self.agenda.add(visit.due)
+        planned.add(visit)
+
+    def _let_go(self, visit: Visit) -> None:
+        """Forget a visit that is over, unless events wait for the session id's next one."""
+        self.unsaved.end(visit)
+        if visit.held is None:
+            audience = self.audiences[visit.site]
+            audience.leave(visit)
+            self._drop_if_over(audience)
+
+    def _drop_if_over(self, audience: Audience) -> None:
+        if audience.is_over():
+            del self.audiences[audience.site]
+            self.early.forget(audience.site)
+            self.unsaved.end_site(audience)
+
+    def _partial(self, site: str, pane: Pane, offset: int) -> SitePartial:
+        partial = SitePartial(site=site, partition=self._partition, revision=offset, panes=[pane.part()])
+        urls = self.early.unsent_urls(site, pane)
+        if urls:
+            partial.urls[pane.end] = urls
+        return partial
+
+    def _close_sliding(self, end: int, offset: int, partials: dict[str, SitePartial]) -> None:
+        for site, audience in list(self.audiences.items()):
+            if not audience.panes:
+                continue
+            sums = audience.close_window(end)
+            if sums.visitors:
+                partial = partials.get(site)
+                if partial is None:
+                    partial = partials[site] = SitePartial(site=site, partition=self._partition, revision=offset)
+                partial.sliding.append(sums.part(end))
+                unsent = self.early.unsent_countries(site, end, sums.countries)
+                if unsent:
+                    partial.countries[end] = unsent
+            if not audience.panes:
+                self.early.forget(site)
+                self._drop_if_over(audience)
+
+    def _close_bounce(self, end: int, out: Output) -> None:
+        out.alerts += self._bounce.alerts(end)
+        for site in self._bounce.close(end, self.audiences):
+            audience = self.audiences.get(site)
+            if audience is not None:
+                self._drop_if_over(audience)
+        if self._bounce.visitors:
+            self.agenda.add(end + BOUNCE_MS)
+
+    def changes(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield the checkpoint's entries that changed since the last call; None for one that is over."""
+        return self.unsaved.take(self.held, self.audiences)
+
+    def restore(self, entries: Mapping[bytes, bytes], watermark: int) -> None:
+        """Take the state over from a checkpoint's entries; there must be none yet."""
+        visits, touches, held = restore(entries, self.audiences)
+        self.unsaved.restored(entries)
+        for visit in visits:
+            self._due.setdefault(visit.due, set()).add(visit)
+            self.agenda.add(visit.due)
+        bounce_start = floor_to(watermark, BOUNCE_MS)
+        for end, (site, name, page_views, countries) in touches:
+            audience = self.audiences.get(site) or self.begin(site)
+            visitor = audience.visitor(name)
+            audience.see(visitor, end, countries)
+            self._bounce.count(site, visitor, page_views if end > bounce_start else 0)
+        for audience in self.audiences.values():
+            audience.forget_panes(watermark)
+            for pane_end in audience.panes:
+                for window_end in window_ends(pane_end):
+                    if window_end > watermark:
+                        self.agenda.add(window_end)
+        if self._bounce.visitors:
+            self.agenda.add(bounce_start + BOUNCE_MS)
+        for end, event in held:
+            audience = self.audiences.get(event.site) or self.begin(event.site)
+            visit = audience.visits.get((event.visitor, event.session_id)) or audience.begin(
+                event.visitor, event.session_id
+            )
+            visit.held = [*(visit.held or ()), event]
+            visit.listed = end
+            if end in self.held:
+                self.held[end].append(visit)
+            else:
+                self.hold(end, visit)
+            self.early.changed.append(visit)
+
+
+def _take(visit: Visit, end: int) -> list[Event] | None:
+    """Take a visit's events of the pane that ends at ``end``, in order; none if they were taken before."""
+    held = visit.held
+    if held is None:
+        return None
+    if len(held) == 1:
+        if held[0].timestamp >= end:
+            return None
+        visit.held = None
+        return held
+    taken = [event for event in held if event.timestamp < end]
+    visit.held = [event for event in held if event.timestamp >= end] if len(taken) < len(held) else None
+    if len(taken) > 1:
+        taken.sort(key=in_order)
+    return taken

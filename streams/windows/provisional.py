@@ -1,0 +1,130 @@
+"""One site's open windows as they would be if nothing more came: kept up to date visit by visit."""
+
+import copy
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from streams.windows import PANE_MS, SLIDING_MS
+from streams.windows.audience import Audience, Sums
+from streams.windows.funnel import Funnel
+from streams.windows.pane import Pane
+from streams.windows.partials import Counts, PanePart, SlidingPart
+from streams.windows.session import NO_PANE, Visit, Visitor, apply, in_order
+from streams.windows.sliding import window_ends
+from tidemark.events import Event
+
+
+class PaneTotals:
+    """An open pane: the sums over its visits, and its distinct visitors."""
+
+    def __init__(self) -> None:
+        self.sums = [0] * 6
+        self.visitors: set[Visitor] = set()
+        self.urls: Counts = {}
+        self.changed_urls: set[str] = set()
+
+    def count(self, pane: Pane, sign: int) -> None:
+        """Add (1) or take away (−1) what one visit's events are in the pane."""
+        times = (pane.last_time,) if sign > 0 else ()
+        self.sums[0] += sign * pane.page_views
+        self.sums[1] += sign * len(pane.visits_before)
+        self.sums[2] += sign * pane.visits_with_page_view
+        self.sums[3] += sign * pane.bounced
+        self.sums[4] += sign * pane.duration_ms
+        self.sums[5] = max(self.sums[5], *times) if times else self.sums[5]
+        for url, views in pane.urls.items():
+            self.urls[url] = self.urls.get(url, 0) + sign * views
+        self.changed_urls.update(pane.urls)
+
+    def part(self, end: int) -> PanePart:
+        """Return the pane's sums as they go to the merge."""
+        page_views, visits, with_page_view, bounced, duration_ms, last_time = self.sums
+        return PanePart(end, page_views, len(self.visitors), visits, with_page_view, bounced, duration_ms, last_time)
+
+
+class Provisional:
+    """The open windows of a site. It is made anew whenever a pane has closed; ``add`` tells of each new event."""
+
+    def __init__(self, audience: Audience, closed_until: int, funnel: Funnel) -> None:
+        self._audience = audience
+        self._closed_until = closed_until
+        self._funnel = funnel
+        self.panes: dict[int, PaneTotals] = {}
+        # What is counted in each open window (by its end) beyond its closed panes, which are in ``_closed``.
+        self._more: dict[int, Sums] = {}
+        self._closed: dict[int, Sums] = {}
+        self._by_visit: dict[Visit, list[Pane]] = {}
+        self._seen: dict[tuple[Visitor, str], list[int]] = {}
+
+    def add(self, visit: Visit) -> None:
+        """Take the events that a visit holds now, instead of those it held before."""
+        for pane in self._by_visit.pop(visit, ()):
+            self._count(pane, -1)
+        panes = self._by_visit[visit] = []
+        shadow = copy.copy(visit)
+        for end, events in _by_pane(visit.held or ()):
+            pane = Pane(end)
+            applied = apply(shadow, events, pane, self._funnel)
+            panes.append(pane)
+            self._count(pane, 1)
+            self._see(visit.visitor, end, applied.countries)
+
+    def _count(self, pane: Pane, sign: int) -> None:
+        totals = self.panes.get(pane.end)
+        if totals is None:
+            totals = self.panes[pane.end] = PaneTotals()
+        totals.count(pane, sign)
+        for end in window_ends(pane.end):
+            more = self._window(end)
+            since = end - SLIDING_MS
+            more.visits += sign * sum(before <= since for before in pane.visits_before)
+            more.converting += sign * sum(before <= since for before in pane.conversions_before)
+            more.revenue_micros += sign * pane.revenue_micros
+
+    def _see(self, visitor: Visitor, end: int, countries: Iterable[str]) -> None:
+        if self._is_first(visitor, "", visitor.pane, end):
+            self.panes[end].visitors.add(visitor)
+        for country in countries:
+            others = visitor.other_countries or {}
+            known = visitor.country_pane if visitor.country == country else others.get(country, NO_PANE)
+            self._is_first(visitor, country, known, end)
+
+    def _is_first(self, visitor: Visitor, country: str, closed: int, end: int) -> bool:
+        """Count a visitor (in a country) in each window that has not counted them; say if they are new in the pane."""
+        seen = self._seen.setdefault((visitor, country), [closed])
+        if end in seen:
+            return False
+        for window_end in window_ends(end):
+            if not any(window_end - SLIDING_MS < pane <= window_end for pane in seen):
+                more = self._window(window_end)
+                if country:
+                    more.countries[country] = more.countries.get(country, 0) + 1
+                else:
+                    more.visitors += 1
+        seen.append(end)
+        return True
+
+    def _window(self, end: int) -> Sums:
+        more = self._more.get(end)
+        if more is None:
+            more = self._more[end] = Sums()
+        return more
+
+    def windows(self) -> Iterator[tuple[SlidingPart, Counts]]:
+        """Yield the sums and the visitors by country of each open window that somebody came to, in order."""
+        closed = {end for pane_end in self._audience.panes for end in window_ends(pane_end)}
+        for end in sorted(closed | self._more.keys()):
+            if end > self._closed_until:
+                total = Sums()
+                if end not in self._closed:
+                    self._closed[end] = self._audience.window(end)
+                total.add(self._closed[end])
+                if end in self._more:
+                    total.add(self._more[end])
+                yield total.part(end), total.countries
+
+
+def _by_pane(held: Iterable[Event]) -> Iterator[tuple[int, list[Event]]]:
+    ordered = sorted(held, key=in_order)
+    for start, events in groupby(ordered, key=lambda event: event.timestamp // PANE_MS):
+        yield (start + 1) * PANE_MS, list(events)
