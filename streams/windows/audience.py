@@ -5,15 +5,15 @@ comes back they move to the newer pane, and the sum over a window's panes is the
 """
 
 from collections import Counter
-from collections.abc import Iterable
 
 from msgspec import Struct, field
 
 from streams.windows import PANE_MS, SLIDING_MS
 from streams.windows.pane import Pane
 from streams.windows.partials import Counts, SlidingPart
-from streams.windows.session import NO_PANE, Visit, Visitor
+from streams.windows.session import Visit
 from streams.windows.sliding import window_ends
+from streams.windows.visitor import Visitor
 
 
 class Sums(Struct, gc=False):
@@ -77,49 +77,29 @@ class Audience:
             del self.visitors[visitor.name]
 
     def close(self, pane: Pane) -> None:
-        """Take the sums of a pane that has closed, whose visitors were told to ``see`` before."""
-        sums = self._sums(pane.end)
-        sums.visits += len(pane.visits_before)
-        sums.converting += len(pane.conversions_before)
-        sums.revenue_micros += pane.revenue_micros
-        for before, count in Counter(pane.visits_before).items():
-            if before in self.panes:
-                self.panes[before].visits -= count
-        for before, count in Counter(pane.conversions_before).items():
-            if before in self.panes:
-                self.panes[before].converting -= count
+        """Take the sums of a pane that has closed; who was counted in an older one moves to it."""
+        closed = Sums(
+            visitors=len(pane.visitors_before),
+            visits=len(pane.visits_before),
+            converting=len(pane.conversions_before),
+            revenue_micros=pane.revenue_micros,
+            countries={country: len(before) for country, before in pane.countries_before.items()},
+        )
+        for end, visitors in Counter(pane.visitors_before).items():
+            if end in self.panes:
+                self.panes[end].visitors -= visitors
+        for end, visits in Counter(pane.visits_before).items():
+            if end in self.panes:
+                self.panes[end].visits -= visits
+        for end, visits in Counter(pane.conversions_before).items():
+            if end in self.panes:
+                self.panes[end].converting -= visits
+        for country, before in pane.countries_before.items():
+            for end, visitors in Counter(before).items():
+                if end in self.panes:
+                    self.panes[end].countries[country] -= visitors
+        self.panes[pane.end] = closed
         self.changed = True
-
-    def see(self, visitor: Visitor, end: int, countries: Iterable[str]) -> bool:
-        """Note that a visitor has an event in a pane that closes; say whether it is the first of theirs there."""
-        first = visitor.pane != end
-        if first:
-            self._move(visitor.pane, end)
-            visitor.pane = end
-        for country in countries:
-            before = _country_pane(visitor, country, end)
-            if before != end:
-                self._move_country(country, before, end)
-        return first
-
-    def _move(self, before: int, end: int) -> None:
-        self._sums(end).visitors += 1
-        sums = self.panes.get(before)
-        if sums is not None:
-            sums.visitors -= 1
-
-    def _move_country(self, country: str, before: int, end: int) -> None:
-        countries = self._sums(end).countries
-        countries[country] = countries.get(country, 0) + 1
-        sums = self.panes.get(before)
-        if sums is not None:
-            sums.countries[country] -= 1
-
-    def _sums(self, end: int) -> Sums:
-        sums = self.panes.get(end)
-        if sums is None:
-            sums = self.panes[end] = Sums()
-        return sums
 
     def window(self, end: int) -> Sums:
         """Return the sums over the closed panes of the 60 s window that ends at ``end`` (ms)."""
@@ -149,15 +129,3 @@ class Audience:
     def is_over(self) -> bool:
         """Say whether nothing of the site is open or remembered any more."""
         return not self.visits and not self.visitors and not self.panes
-
-
-def _country_pane(visitor: Visitor, country: str, end: int) -> int:
-    """Return the pane in which the visitor was last seen in the country, and make it ``end``."""
-    if visitor.country == country or not visitor.country:
-        before, visitor.country, visitor.country_pane = visitor.country_pane, country, end
-        return before
-    if visitor.other_countries is None:
-        visitor.other_countries = {}
-    before = visitor.other_countries.get(country, NO_PANE)
-    visitor.other_countries[country] = end
-    return before

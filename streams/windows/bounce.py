@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from streams.windows import BOUNCE_MS
 from streams.windows.audience import Audience
-from streams.windows.session import Visitor, stable_id
+from streams.windows.session import stable_id
 from streams.windows.sliding import window_ends
+from streams.windows.visitor import Visitor
 from tidemark.results import HIGH_BOUNCE_RATE, MEDIUM, Alert
 
 
@@ -16,12 +17,10 @@ class BounceWindow:
         #: Who has an event in the window, or has nothing but a pane that a sliding window still needs.
         self.visitors: list[tuple[str, Visitor]] = []
 
-    def count(self, site: str, visitor: Visitor, page_views: int) -> None:
-        """Count a visitor's page views on a site."""
-        visitor.page_views += page_views
-        if not visitor.listed:
-            visitor.listed = True
-            self.visitors.append((site, visitor))
+    def list(self, site: str, visitor: Visitor) -> None:
+        """Take note of a visitor who is not listed yet; their ``page_views`` count from now on."""
+        visitor.listed = True
+        self.visitors.append((site, visitor))
 
     def alerts(self, end: int) -> Iterator[Alert]:
         """Yield the alerts of the window, which ends at ``end`` (ms)."""

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from streams.windows.audience import Audience, Sums
-from streams.windows.session import Visit, Visitor
-from tidemark.events import ConversionData, Event, PageViewData, SessionData
+from streams.windows.held import Held
+from streams.windows.session import Visit
+from streams.windows.visitor import Visitor
 
 META = b"meta"
 #: Of the layout that is told here: a checkpoint of another one is refused.
@@ -19,6 +20,8 @@ LAYOUT = 1
 
 #: A visitor on a site in a closed pane: page views, and the countries of their events.
 Touch = tuple[str, Visitor, int, tuple[str, ...]]
+#: Site, visitor, session id, event.
+SavedEvent = tuple[str, str, str, Held]
 SavedTouch = tuple[str, str, int, tuple[str, ...]]
 
 encode = msgspec.json.Encoder().encode
@@ -68,23 +71,6 @@ class SavedVisit(Struct, array_like=True, gc=False):
     referrer: str | None
     pane: int
     conversion_pane: int
-
-
-class SavedEvent(Struct, array_like=True, gc=False):
-    """An event that waits for its pane, with what the windows need of it."""
-
-    event_id: str
-    timestamp: int
-    event_type: str
-    session_id: str
-    site_id: str | None
-    user_id: str | None
-    url: str | None
-    referrer: str | None
-    value: float | None
-    country: str | None
-    device_type: str | None
-    browser: str | None
 
 
 _FIELDS = SavedVisit.__struct_fields__
@@ -140,45 +126,14 @@ def audience(audiences: dict[str, Audience], site: str) -> Audience:
     return found
 
 
-def encode_held(events: Iterable[Event]) -> bytes:
+def encode_held(events: Iterable[SavedEvent]) -> bytes:
     """Return the value of a pane's held events."""
-    return encode([_saved_event(event) for event in events])
+    return encode(list(events))
 
 
-def _saved_event(event: Event) -> SavedEvent:
-    page, data, conversion = event.page_view_data, event.session_data, event.conversion_data
-    return SavedEvent(
-        event.event_id,
-        event.timestamp,
-        event.event_type,
-        event.session_id,
-        event.site_id,
-        event.user_id,
-        page.url if page else None,
-        page.referrer if page else None,
-        conversion.value if conversion else None,
-        data.country if data else None,
-        data.device_type if data else None,
-        data.browser if data else None,
-    )
-
-
-def decode_held(value: bytes) -> list[Event]:
-    """Return a pane's held events, with what the windows need of them."""
-    return [
-        Event(
-            event_id=saved.event_id,
-            timestamp=saved.timestamp,
-            event_type=saved.event_type,
-            session_id=saved.session_id,
-            site_id=saved.site_id,
-            user_id=saved.user_id,
-            page_view_data=PageViewData(url=saved.url, referrer=saved.referrer),
-            session_data=SessionData(country=saved.country, device_type=saved.device_type, browser=saved.browser),
-            conversion_data=ConversionData(value=saved.value),
-        )
-        for saved in _events(value)
-    ]
+def decode_held(value: bytes) -> list[SavedEvent]:
+    """Return a pane's held events."""
+    return _events(value)
 
 
 def encode_touches(touches: Sequence[Touch]) -> bytes:
@@ -197,6 +152,7 @@ def encode_panes(panes: dict[int, Sums]) -> bytes:
 
 
 def restore_panes(value: bytes, panes: dict[int, Sums]) -> None:
-    """Put a site's panes back, without their visitors."""
+    """Put back what a site's panes hold besides their visitors."""
     for end, (visits, converting, revenue_micros) in _panes(value).items():
-        panes[end] = Sums(visits=visits, converting=converting, revenue_micros=revenue_micros)
+        sums = panes[end]
+        sums.visits, sums.converting, sums.revenue_micros = visits, converting, revenue_micros

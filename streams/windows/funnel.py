@@ -3,9 +3,8 @@
 import re
 from collections.abc import Sequence
 from fnmatch import translate
-from sys import intern
 
-#: So many urls are remembered with what they match.
+#: So many urls are remembered with the patterns they match.
 KNOWN_URLS = 8_192
 
 
@@ -23,19 +22,22 @@ class Funnel:
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = [re.compile(translate(pattern)) for pattern in patterns]
-        self._known: dict[str, tuple[str, int]] = {}
+        self._matches: dict[str, int] = {}
         self.steps = len(patterns) + 1
 
-    def look_up(self, url: str) -> tuple[str, int]:
-        """Return the one copy of a url that is kept, and which patterns it matches: bit n for the pattern n."""
-        found = self._known.get(url)
-        if found is None:
-            if len(self._known) >= KNOWN_URLS:
-                self._known.clear()
-            path = path_of(url)
-            matches = sum(1 << n for n, pattern in enumerate(self._patterns) if pattern.match(path))
-            found = self._known[url] = intern(url), matches
-        return found
+    def after_page_view(self, step: int, url: str) -> int:
+        """Return the step after a page view: one further if the url matches the next pattern."""
+        matches = self._matches.get(url)
+        if matches is None:
+            matches = self._matches[url] = self._look_up(url)
+        return step + (matches >> step & 1)
+
+    def _look_up(self, url: str) -> int:
+        """Return which patterns a url matches: bit n for the pattern n."""
+        if len(self._matches) >= KNOWN_URLS:
+            self._matches.clear()
+        path = path_of(url)
+        return sum(1 << n for n, pattern in enumerate(self._patterns) if pattern.match(path))
 
     def after_conversion(self, step: int) -> int:
         """Return the step after a CONVERSION: the last one if all the pages before it were reached."""

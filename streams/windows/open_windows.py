@@ -7,16 +7,15 @@ from streams.windows.agenda import Agenda
 from streams.windows.audience import Audience
 from streams.windows.bounce import BounceWindow
 from streams.windows.early import EarlyResults
-from streams.windows.entries import Touch
 from streams.windows.exact import ceil_to, floor_to
 from streams.windows.funnel import Funnel
+from streams.windows.held import Held
 from streams.windows.output import Output
 from streams.windows.pane import Pane
 from streams.windows.partials import SitePartial
 from streams.windows.saving import Unsaved, restore
-from streams.windows.session import Visit, apply, due, in_order, summary
+from streams.windows.session import Visit, apply, countries_of, due, summary
 from streams.windows.sliding import window_ends
-from tidemark.events import Event
 
 
 class OpenWindows:
@@ -87,7 +86,17 @@ class OpenWindows:
                 pane = panes.get(visit.site)
                 if pane is None:
                     pane = panes[visit.site] = Pane(end)
-                touches.append(self._apply(visit, events, pane, out))
+                page_views = pane.page_views
+                self._apply(visit, events, pane, out)
+                visitor, countries = visit.visitor, countries_of(events)
+                pane.see(visitor, countries)
+                page_views = pane.page_views - page_views
+                touches.append((visit.site, visitor, page_views, countries))
+                visitor.page_views += page_views
+                if not visitor.listed:
+                    self._bounce.list(visit.site, visitor)
+                if not visit.events:
+                    self._let_go(visit)
         for site, pane in panes.items():
             self.audiences[site].close(pane)
             partials[site] = self._partial(site, pane, offset)
@@ -95,23 +104,18 @@ class OpenWindows:
             self.agenda.add(window_end)
         self.agenda.add(ceil_to(end, BOUNCE_MS))
 
-    def _apply(self, visit: Visit, events: list[Event], pane: Pane, out: Output) -> Touch:
-        """Apply a pane's events of one visit; return what they tell of its visitor."""
-        visitor, end, planned = visit.visitor, pane.end, visit.due
-        applied = apply(visit, events, pane, self._funnel)
-        pane.visitors += self.audiences[visit.site].see(visitor, end, applied.countries)
-        self._bounce.count(visit.site, visitor, applied.page_views)
-        if applied.over:
-            out.sessions += applied.over
+    def _apply(self, visit: Visit, events: list[Held], pane: Pane, out: Output) -> None:
+        planned = visit.due
+        over = apply(visit, events, pane, self._funnel)
+        if over:
+            out.sessions += over
             if planned:
                 self._due[planned].discard(visit)
-        if not visit.events:
-            self._let_go(visit)
-        else:
-            self.unsaved.change(visit)
+        if visit.events:
+            if not visit.changed:
+                self.unsaved.change(visit)
             if not visit.due:
                 self._plan(visit)
-        return visit.site, visitor, applied.page_views, applied.countries
 
     def _expire(self, visit: Visit, end: int, out: Output) -> None:
         """End a visit whose last event is more than 30 min before ``end``; else plan it anew."""
@@ -184,17 +188,16 @@ class OpenWindows:
 
     def restore(self, entries: Mapping[bytes, bytes], watermark: int) -> None:
         """Take the state over from a checkpoint's entries; there must be none yet."""
-        visits, touches, held = restore(entries, self.audiences)
+        visits, seen, held = restore(entries, self.audiences)
         self.unsaved.restored(entries)
         for visit in visits:
             self._due.setdefault(visit.due, set()).add(visit)
             self.agenda.add(visit.due)
         bounce_start = floor_to(watermark, BOUNCE_MS)
-        for end, (site, name, page_views, countries) in touches:
-            audience = self.audiences.get(site) or self.begin(site)
-            visitor = audience.visitor(name)
-            audience.see(visitor, end, countries)
-            self._bounce.count(site, visitor, page_views if end > bounce_start else 0)
+        for end, site, visitor, page_views in seen:
+            visitor.page_views += page_views if end > bounce_start else 0
+            if not visitor.listed:
+                self._bounce.list(site, visitor)
         for audience in self.audiences.values():
             audience.forget_panes(watermark)
             for pane_end in audience.panes:
@@ -203,11 +206,9 @@ class OpenWindows:
                         self.agenda.add(window_end)
         if self._bounce.visitors:
             self.agenda.add(bounce_start + BOUNCE_MS)
-        for end, event in held:
-            audience = self.audiences.get(event.site) or self.begin(event.site)
-            visit = audience.visits.get((event.visitor, event.session_id)) or audience.begin(
-                event.visitor, event.session_id
-            )
+        for end, (site, name, session_id, event) in held:
+            audience = self.audiences.get(site) or self.begin(site)
+            visit = audience.visits.get((name, session_id)) or audience.begin(name, session_id)
             visit.held = [*(visit.held or ()), event]
             visit.listed = end
             if end in self.held:
@@ -217,18 +218,17 @@ class OpenWindows:
             self.early.changed.append(visit)
 
 
-def _take(visit: Visit, end: int) -> list[Event] | None:
+def _take(visit: Visit, end: int) -> list[Held] | None:
     """Take a visit's events of the pane that ends at ``end``, in order; none if they were taken before."""
     held = visit.held
     if held is None:
         return None
     if len(held) == 1:
-        if held[0].timestamp >= end:
+        if held[0][0] >= end:
             return None
         visit.held = None
         return held
-    taken = [event for event in held if event.timestamp < end]
-    visit.held = [event for event in held if event.timestamp >= end] if len(taken) < len(held) else None
-    if len(taken) > 1:
-        taken.sort(key=in_order)
+    taken = [event for event in held if event[0] < end]
+    visit.held = [event for event in held if event[0] >= end] if len(taken) < len(held) else None
+    taken.sort()
     return taken

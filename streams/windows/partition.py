@@ -11,9 +11,9 @@ from streams.windows.funnel import Funnel
 from streams.windows.open_windows import OpenWindows
 from streams.windows.output import Output
 from streams.windows.partials import SitePartial
-from streams.windows.records import Record, late_text, read, too_far_ahead
+from streams.windows.records import Placed, Record, late_text, read, too_far_ahead
 from streams.windows.session import Visit
-from tidemark.events import DEFAULT_SITE, LATE, MAX_AHEAD_MS, Event, InvalidEvent
+from tidemark.events import LATE, MAX_AHEAD_MS, InvalidEvent
 from tidemark.results import DeadLetter
 from tidemark.topics import EVENTS
 
@@ -42,12 +42,12 @@ class PartitionWindows:
         out = Output()
         if not records:
             return out
-        held, packed = read(records)
+        contents, packed = read(records)
         accepted_at = self._ids.accepted_at(packed)
-        if len(accepted_at) < len(held):
+        if len(accepted_at) < len(contents):
             known = iter(accepted_at)
-            accepted_at = [next(known) if type(event) is Event else NEVER for event in held]
-        self._judge(records, held, accepted_at, out)
+            accepted_at = [next(known) if type(content) is tuple else NEVER for content in contents]
+        self._judge(records, contents, accepted_at, out)
         self.offset = records[-1].offset + 1
         self._ids.settle(self.watermark)
         return out
@@ -55,7 +55,7 @@ class PartitionWindows:
     def _judge(  # noqa: PLR0912
         self,
         records: Sequence[Record],
-        held: list[Event | InvalidEvent | None],
+        contents: list[Placed | InvalidEvent | None],
         accepted_at: list[int],
         out: Output,
     ) -> None:
@@ -69,25 +69,25 @@ class PartitionWindows:
         watermark = self.watermark
         next_pane = floor_to(watermark, PANE_MS) + PANE_MS
         changed_pane = None
-        for record, event, known in zip(records, held, accepted_at, strict=True):
+        for record, content, known in zip(records, contents, accepted_at, strict=True):
             time = append_time = record.timestamp
-            if isinstance(event, Event):
-                time = event.timestamp
+            if isinstance(content, tuple):
+                event, site, visitor, session_id = content
+                time, event_id = event[0], event[1]
                 if time > append_time + MAX_AHEAD_MS:
-                    why = too_far_ahead(event, record)
+                    why = too_far_ahead(time, record)
                     out.dead.append(self._dead_letter(record, why.reason, why.text))
                     continue
                 pane_end = time - time % PANE_MS + PANE_MS
-                if watermark < recent.get(event.event_id, known) + DUPLICATE_MS:
+                if watermark < recent.get(event_id, known) + DUPLICATE_MS:
                     out.duplicates += 1
                 elif pane_end <= watermark:
-                    out.dead.append(self._dead_letter(record, LATE, late_text(event, pane_end, watermark)))
+                    out.dead.append(self._dead_letter(record, LATE, late_text(time, pane_end, watermark)))
                 else:
                     out.accepted += 1
-                    recent[event.event_id] = time
-                    audience = audiences.get(event.site_id or DEFAULT_SITE) or windows.begin(event.site)
-                    key = (event.user_id or event.session_id, event.session_id)
-                    visit = audience.visits.get(key) or audience.begin(*key)
+                    recent[event_id] = time
+                    audience = audiences.get(site) or windows.begin(site)
+                    visit = audience.visits.get((visitor, session_id)) or audience.begin(visitor, session_id)
                     if visit.held is None:
                         visit.held = [event]
                     else:
@@ -105,8 +105,8 @@ class PartitionWindows:
                         visit.batch = early.batch
                         early.changed.append(visit)
                 time = min(time, append_time)
-            elif event is not None:
-                out.dead.append(self._dead_letter(record, event.reason, event.text))
+            elif content is not None:
+                out.dead.append(self._dead_letter(record, content.reason, content.text))
                 continue
             if time - lateness > watermark:
                 watermark = self.watermark = time - lateness

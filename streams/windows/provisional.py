@@ -7,11 +7,12 @@ from itertools import groupby
 from streams.windows import PANE_MS, SLIDING_MS
 from streams.windows.audience import Audience, Sums
 from streams.windows.funnel import Funnel
+from streams.windows.held import Held
 from streams.windows.pane import Pane
 from streams.windows.partials import Counts, PanePart, SlidingPart
-from streams.windows.session import NO_PANE, Visit, Visitor, apply, in_order
+from streams.windows.session import Visit, apply, countries_of
 from streams.windows.sliding import window_ends
-from tidemark.events import Event
+from streams.windows.visitor import Visitor
 
 
 class PaneTotals:
@@ -64,10 +65,10 @@ class Provisional:
         shadow = copy.copy(visit)
         for end, events in _by_pane(visit.held or ()):
             pane = Pane(end)
-            applied = apply(shadow, events, pane, self._funnel)
+            apply(shadow, events, pane, self._funnel)
             panes.append(pane)
             self._count(pane, 1)
-            self._see(visit.visitor, end, applied.countries)
+            self._see(visit.visitor, end, countries_of(events))
 
     def _count(self, pane: Pane, sign: int) -> None:
         totals = self.panes.get(pane.end)
@@ -85,9 +86,7 @@ class Provisional:
         if self._is_first(visitor, "", visitor.pane, end):
             self.panes[end].visitors.add(visitor)
         for country in countries:
-            others = visitor.other_countries or {}
-            known = visitor.country_pane if visitor.country == country else others.get(country, NO_PANE)
-            self._is_first(visitor, country, known, end)
+            self._is_first(visitor, country, visitor.country_seen(country), end)
 
     def _is_first(self, visitor: Visitor, country: str, closed: int, end: int) -> bool:
         """Count a visitor (in a country) in each window that has not counted them; say if they are new in the pane."""
@@ -124,7 +123,6 @@ class Provisional:
                 yield total.part(end), total.countries
 
 
-def _by_pane(held: Iterable[Event]) -> Iterator[tuple[int, list[Event]]]:
-    ordered = sorted(held, key=in_order)
-    for start, events in groupby(ordered, key=lambda event: event.timestamp // PANE_MS):
+def _by_pane(held: Iterable[Held]) -> Iterator[tuple[int, list[Held]]]:
+    for start, events in groupby(sorted(held), key=lambda event: event[0] // PANE_MS):
         yield (start + 1) * PANE_MS, list(events)

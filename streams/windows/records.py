@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from streams.windows.held import Held, held
 from tidemark.events import (
+    DEFAULT_SITE,
     FUTURE_TIMESTAMP,
     MAX_AHEAD_MS,
     UNDECODABLE,
-    Event,
     InvalidEvent,
     decode_fields,
     invalid_id,
@@ -36,60 +37,58 @@ def is_tick(record: Record) -> bool:
     return record.value is None and record.key is None and any(name == TICK_HEADER for name, _ in record.headers)
 
 
-def read(records: Sequence[Record]) -> tuple[list[Event | InvalidEvent | None], bytes]:
+#: An event with its place: site, visitor, session id.
+Placed = tuple[Held, str, str, str]
+
+
+def read(records: Sequence[Record]) -> tuple[list[Placed | InvalidEvent | None], bytes]:
     """Return what each record holds, None for a tick, and the packed ids of the events among them.
 
-    Ids are in lower case afterwards. Whether an event is too far ahead of its append time is not looked at.
+    Whether an event is too far ahead of its append time is not looked at.
     """
-    held = [_read(record) for record in records]
-    events = [event for event in held if type(event) is Event]
+    contents = [_read(record) for record in records]
+    ids = [content[0][1] for content in contents if type(content) is tuple]
     try:
-        packed = pack_ids([event.event_id for event in events])
+        return contents, pack_ids(ids)
     except ValueError:
-        return _without_invalid_ids(held)
-    _lower_ids(events)
-    return held, packed
+        return _without_invalid_ids(contents)
 
 
-def _read(record: Record) -> Event | InvalidEvent | None:
+def _read(record: Record) -> Placed | InvalidEvent | None:
     value = record.value
     if value is None:
         return None if is_tick(record) else InvalidEvent(UNDECODABLE, "record: expected UTF-8 JSON, got nothing")
     try:
-        return decode_fields(value)
+        event = decode_fields(value)
     except InvalidEvent as why:
         return why
+    session_id = event.session_id
+    return held(event), event.site_id or DEFAULT_SITE, event.user_id or session_id, session_id
 
 
 def _without_invalid_ids(
-    held: list[Event | InvalidEvent | None],
-) -> tuple[list[Event | InvalidEvent | None], bytes]:
+    contents: list[Placed | InvalidEvent | None],
+) -> tuple[list[Placed | InvalidEvent | None], bytes]:
     packed = []
-    for number, event in enumerate(held):
-        if isinstance(event, Event):
+    for number, content in enumerate(contents):
+        if isinstance(content, tuple):
+            event_id = content[0][1]
             try:
-                packed.append(pack_ids([event.event_id]))
+                packed.append(pack_ids([event_id]))
             except ValueError:
-                held[number] = invalid_id(event.event_id)
-    _lower_ids([event for event in held if type(event) is Event])
-    return held, b"".join(packed)
+                contents[number] = invalid_id(event_id)
+    return contents, b"".join(packed)
 
 
-def _lower_ids(events: Sequence[Event]) -> None:
-    for event in events:
-        if not event.event_id.islower():
-            event.event_id = event.event_id.lower()
-
-
-def too_far_ahead(event: Event, record: Record) -> InvalidEvent:
+def too_far_ahead(time: int, record: Record) -> InvalidEvent:
     """Return why an event that is more than 5 min ahead of its record's append time is none."""
-    ahead = event.timestamp - record.timestamp
+    ahead = time - record.timestamp
     return InvalidEvent(
         FUTURE_TIMESTAMP,
         f"timestamp: expected at most {MAX_AHEAD_MS} ms after the record's append time, got {ahead} ms",
     )
 
 
-def late_text(event: Event, pane_end: int, watermark: int) -> str:
+def late_text(time: int, pane_end: int, watermark: int) -> str:
     """Say by how much an event was late."""
-    return f"timestamp: its window closed at {pane_end}, the watermark was {watermark} ({event.timestamp} came late)"
+    return f"timestamp: its window closed at {pane_end}, the watermark was {watermark} ({time} came late)"

@@ -1,10 +1,12 @@
 """What of a source partition's open windows its checkpoint lacks, and how they come back from it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from streams.windows import BOUNCE_MS, PANE_MS, SLIDE_MS
 from streams.windows.audience import Audience
 from streams.windows.entries import (
+    SavedEvent,
     SavedTouch,
     Touch,
     decode_held,
@@ -22,9 +24,10 @@ from streams.windows.entries import (
 )
 from streams.windows.entries import audience as audience_of
 from streams.windows.exact import ceil_to
+from streams.windows.pane import Pane
 from streams.windows.session import Visit
 from streams.windows.sliding import window_ends
-from tidemark.events import Event
+from streams.windows.visitor import Visitor
 
 Change = tuple[bytes, bytes | None]
 
@@ -112,32 +115,47 @@ class Unsaved:
                 self._touches[pane_of(key)] = None
 
 
+#: A pane's end, and who was seen there: site, visitor, page views.
+Seen = tuple[int, str, Visitor, int]
+
+
 def restore(
     entries: Mapping[bytes, bytes], audiences: dict[str, Audience]
-) -> tuple[list[Visit], list[tuple[int, SavedTouch]], list[tuple[int, Event]]]:
-    """Put visits and panes back in their sites; return the visits, who was seen (pane by pane) and the held events."""
-    visits, touches, held = [], [], []
-    for key, value in sorted(entries.items()):
-        kind = key[:1]
-        if kind == b"v":
-            visits.append(restore_visit(key, value, audiences))
-        elif kind == b"w":
-            audience = audience_of(audiences, key[1:].decode())
-            audience.saved = True
-            restore_panes(value, audience.panes)
-        elif kind == b"t":
-            touches += [(pane_of(key), touch) for touch in decode_touches(value)]
-        elif kind == b"h":
-            held += [(pane_of(key), event) for event in decode_held(value)]
-    return visits, touches, held
+) -> tuple[list[Visit], list[Seen], list[tuple[int, SavedEvent]]]:
+    """Put visits, visitors and panes back in their sites; return the visits, who was seen where, the held events."""
+    by_kind: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for key in entries:
+        by_kind[key[:1]].append(key)
+    visits = [restore_visit(key, entries[key], audiences) for key in by_kind[b"v"]]
+    seen: list[Seen] = []
+    for key in sorted(by_kind[b"t"]):
+        seen += _see(pane_of(key), decode_touches(entries[key]), audiences)
+    for key in by_kind[b"w"]:
+        audience = audience_of(audiences, key[1:].decode())
+        audience.saved = True
+        restore_panes(entries[key], audience.panes)
+    held = [(pane_of(key), event) for key in by_kind[b"h"] for event in decode_held(entries[key])]
+    return visits, seen, held
 
 
-def _events_of(visits: Iterable[Visit], end: int) -> Iterator[Event]:
+def _see(end: int, touches: Iterable[SavedTouch], audiences: dict[str, Audience]) -> Iterator[Seen]:
+    """Close a pane again, as far as it concerns who was there; panes come in order."""
+    panes: dict[str, Pane] = {}
+    for site, name, page_views, countries in touches:
+        pane = panes.setdefault(site, Pane(end))
+        visitor = audience_of(audiences, site).visitor(name)
+        pane.see(visitor, countries)
+        yield end, site, visitor, page_views
+    for site, pane in panes.items():
+        audiences[site].close(pane)
+
+
+def _events_of(visits: Iterable[Visit], end: int) -> Iterator[SavedEvent]:
     """Yield a pane's events, each once, though a visit may be listed twice."""
     for visit in dict.fromkeys(visits):
         for event in visit.held or ():
-            if end - PANE_MS <= event.timestamp < end:
-                yield event
+            if end - PANE_MS <= event[0] < end:
+                yield visit.site, visit.visitor.name, visit.session_id, event
 
 
 def _needed_until(end: int) -> int:

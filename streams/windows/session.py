@@ -2,44 +2,22 @@
 
 import hashlib
 from collections.abc import Sequence
-from sys import intern
 
 from msgspec import Struct
 
 from streams.windows import PANE_MS, SESSION_GAP_MS
 from streams.windows.exact import from_micros
 from streams.windows.funnel import Funnel
+from streams.windows.held import Held
 from streams.windows.pane import Pane
-from tidemark.events import CONVERSION, PAGE_VIEW, SESSION_END, Event, SessionData
+from streams.windows.visitor import NO_PANE, Visitor
+from tidemark.events import CONVERSION, SESSION_END
 from tidemark.results import SessionSummary
 
-#: A pane before all others: there was no event yet.
-NO_PANE = -(2**62)
-
 PATH_LENGTH = 50
-#: Descriptions are cut at so many characters, so that no result outgrows a record: names, and urls.
-NAME_LENGTH = 64
-URL_LENGTH = 2000
 
 ENGAGED_PAGE_VIEWS = 4
 ENGAGED_MS = 60_000
-
-
-class Visitor(Struct, gc=False, eq=False):
-    """One visitor of a site. ``pane`` and ``country_panes`` tell the last closed pane with an event (in a country).
-
-    ``page_views`` are those in the open 5 min window, ``listed`` whether the window knows the visitor; ``visits`` is
-    how many visits refer to this object.
-    """
-
-    name: str
-    pane: int = NO_PANE
-    country: str = ""
-    country_pane: int = NO_PANE
-    other_countries: dict[str, int] | None = None
-    page_views: int = 0
-    listed: bool = False
-    visits: int = 0
 
 
 class Visit(Struct, gc=False, eq=False):
@@ -53,7 +31,7 @@ class Visit(Struct, gc=False, eq=False):
     site: str
     session_id: str
     visitor: Visitor
-    held: list[Event] | None = None
+    held: list[Held] | None = None
     listed: int = NO_PANE
     batch: int = 0
     saved: bool = False
@@ -84,98 +62,65 @@ class Visit(Struct, gc=False, eq=False):
         self.device_type = self.browser = self.country = self.referrer = None
 
 
-class Applied(Struct, gc=False):
-    """What a pane's events of one visit gave besides the pane's sums: for the visitor, and visits that ended."""
-
-    page_views: int = 0
-    countries: tuple[str, ...] = ()
-    over: tuple[SessionSummary, ...] = ()
-
-
-def apply(visit: Visit, events: Sequence[Event], pane: Pane, funnel: Funnel) -> Applied:
-    """Apply a pane's events of one session id, in order, and count them in the pane.
+def apply(visit: Visit, events: Sequence[Held], pane: Pane, funnel: Funnel) -> tuple[SessionSummary, ...]:
+    """Apply a pane's events of one session id, in order, and count them in the pane; return the visits that ended.
 
     A visit ends with its SESSION_END, or when the next event comes more than 30 min after its last one (which is never
     within a pane).
     """
-    end, urls = pane.end, pane.urls
-    page_views = 0
-    countries: tuple[str, ...] = ()
     over: tuple[SessionSummary, ...] = ()
-    for event in events:
-        timestamp = event.timestamp
-        if visit.events and timestamp - visit.last > SESSION_GAP_MS:
+    for time, event_id, kind, url, referrer, country, device_type, browser, revenue_micros in events:
+        if visit.events and time - visit.last > SESSION_GAP_MS:
             over += (summary(visit, funnel),)
             visit.clear()
-        if not visit.events:
-            visit.start = timestamp
-            visit.first_id = event.event_id
-        visit.last = timestamp
+        visit.last = time
         visit.events += 1
-        kind = event.event_type
-        page = event.page_view_data
-        if kind == PAGE_VIEW and page is not None and page.url is not None:
-            url, matches = funnel.look_up(page.url)
-            urls[url] = urls.get(url, 0) + 1
-            page_views += 1
-            _view_page(visit, url, matches)
+        if visit.events == 1:
+            visit.start, visit.first_id = time, event_id
+            visit.country, visit.device_type, visit.browser, visit.referrer = country, device_type, browser, referrer
+        elif visit.referrer is None or visit.country is None or visit.device_type is None or visit.browser is None:
+            visit.country = visit.country or country
+            visit.device_type = visit.device_type or device_type
+            visit.browser = visit.browser or browser
+            visit.referrer = visit.referrer or referrer
+        if url is not None:
+            pane.page_views += 1
+            pane.urls[url] = pane.urls.get(url, 0) + 1
+            visit.page_views += 1
+            visit.exit_page = url
+            if visit.page_views <= PATH_LENGTH:
+                visit.path += (url,)
+            visit.funnel_step = funnel.after_page_view(visit.funnel_step, url)
         elif kind == CONVERSION:
-            pane.count_conversion(event, visit.conversion_pane)
-            visit.conversion_pane = end
-            visit.converted = True
-            visit.revenue_micros += event.revenue_micros
-            visit.funnel_step = funnel.after_conversion(visit.funnel_step)
-        if visit.referrer is None and page is not None and page.referrer:
-            visit.referrer = intern(page.referrer[:URL_LENGTH])
-        data = event.session_data
-        if data is not None:
-            country = data.country
-            if country and country not in countries:
-                countries = _with(countries, country)
-            if visit.country is None or visit.device_type is None or visit.browser is None:
-                _describe(visit, data)
-        if kind == SESSION_END:
+            _convert(visit, revenue_micros, pane, funnel)
+        elif kind == SESSION_END:
             _count(visit, pane)
             over += (summary(visit, funnel),)
             visit.clear()
-    pane.page_views += page_views
     if visit.events:
         _count(visit, pane)
-    return Applied(page_views, countries, over)
+    return over
 
 
-def _view_page(visit: Visit, url: str, matches: int) -> None:
-    visit.page_views += 1
-    visit.exit_page = url
-    if visit.page_views <= PATH_LENGTH:
-        visit.path += (url,)
-    # The step is the number of the funnel's next page: one further if the url matches that.
-    visit.funnel_step += matches >> visit.funnel_step & 1
+def _convert(visit: Visit, revenue_micros: int, pane: Pane, funnel: Funnel) -> None:
+    pane.count_conversion(revenue_micros, visit.conversion_pane)
+    visit.conversion_pane = pane.end
+    visit.converted = True
+    visit.revenue_micros += revenue_micros
+    visit.funnel_step = funnel.after_conversion(visit.funnel_step)
 
 
-def _describe(visit: Visit, data: SessionData) -> None:
-    """Keep the first device, browser and country that were given."""
-    if visit.country is None and data.country:
-        visit.country = intern(data.country[:NAME_LENGTH])
-    if visit.device_type is None and data.device_type:
-        visit.device_type = intern(data.device_type[:NAME_LENGTH])
-    if visit.browser is None and data.browser:
-        visit.browser = intern(data.browser[:NAME_LENGTH])
-
-
-def _with(countries: tuple[str, ...], country: str) -> tuple[str, ...]:
-    cut = intern(country[:NAME_LENGTH])
-    return countries if cut in countries else (*countries, cut)
+def countries_of(events: Sequence[Held]) -> tuple[str, ...]:
+    """Return the countries of some events, each once."""
+    if len(events) == 1:
+        country = events[0][5]
+        return () if country is None else (country,)
+    return tuple(dict.fromkeys(event[5] for event in events if event[5] is not None))
 
 
 def _count(visit: Visit, pane: Pane) -> None:
     pane.count_visit(visit.pane, visit.page_views, visit.last - visit.start, visit.last)
     visit.pane = pane.end
-
-
-def in_order(event: Event) -> tuple[int, str]:
-    """Return the key of the order in which events are applied."""
-    return event.timestamp, event.event_id
 
 
 def stable_id(*parts: str) -> str:

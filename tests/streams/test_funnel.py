@@ -26,8 +26,7 @@ def test_a_path_is_what_is_left_without_scheme_host_query_and_fragment(url: str,
 def walk(*urls: str) -> int:
     step = 0
     for url in urls:
-        matches = FUNNEL.look_up(url)[1]
-        step = FUNNEL.after_conversion(step) if url == "CONVERSION" else step + (matches >> step & 1)
+        step = FUNNEL.after_conversion(step) if url == "CONVERSION" else FUNNEL.after_page_view(step, url)
     return step
 
 

@@ -56,6 +56,7 @@ class Stages:
             PartitionWindows(each, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL) for each in range(partitions)
         ]
         self.merges = [MergeWindows(partitions) for _ in range(MERGES)]
+        self.saved: list[dict[bytes, bytes]] = [{} for _ in range(partitions)]
         self.under_way: list[list[bytes]] = [[] for _ in range(partitions)]
         self.results = Results()
 
@@ -64,6 +65,22 @@ class Stages:
         self.keep(out)
         self.send(partition, out.partials)
         self.under_way[partition].append(partials.encode(Marker(partition, out.progress)))
+
+    def save(self, partition: int) -> None:
+        """Bring a partition's checkpoint up to date."""
+        for key, value in self.windows[partition].changes():
+            if value is None:
+                self.saved[partition].pop(key, None)
+            else:
+                self.saved[partition][key] = value
+
+    def move(self, partition: int) -> None:
+        """Go on from the checkpoint in another object, as after a clean stop."""
+        self.save(partition)
+        if self.saved[partition]:
+            self.windows[partition] = PartitionWindows.restored(
+                self.saved[partition], partition, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL
+            )
 
     def keep(self, out: Output) -> None:
         self.results.sessions += out.sessions
@@ -101,7 +118,7 @@ def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PA
     waiting = [sorted((r for r in log if r.partition == each), key=lambda r: r.offset) for each in range(partitions)]
     while any(waiting) or any(stages.under_way):
         partition = chance.randrange(partitions)
-        match chance.randrange(6):
+        match chance.randrange(8):
             case 0 | 1:
                 size = chance.choice([1, 1, 2, 5, 1_000])
                 batch, waiting[partition] = waiting[partition][:size], waiting[partition][size:]
@@ -114,6 +131,10 @@ def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PA
                 stages.early(chance.choice(stages.merges))
             case 5:
                 stages.finals(chance.choice(stages.merges))
+            case 6:
+                stages.save(partition)
+            case 7:
+                stages.move(partition)
     for merge in stages.merges:
         stages.finals(merge)
     return stages
