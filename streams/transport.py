@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, ClassVar, cast
 
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
@@ -84,6 +85,20 @@ class BatchConsumer(driver.Consumer):
         for tp in revoked:
             self._forget(tp)
         await super().on_partitions_revoked(revoked)
+
+    def assignment(self) -> set[TP]:
+        """Return the partitions assigned now: none before aiokafka has started."""
+        try:
+            return super().assignment()
+        except ConsumerNotStarted:
+            return set()
+
+    def close(self) -> None:
+        """Leave aiokafka's end to its thread.
+
+        Faust calls this when partitions move while it stops, and would close the connections from the wrong thread
+        under a rebalance that then never ends.
+        """
 
     async def on_stop(self) -> None:
         """Commit a last time, if the broker lets it in time; batches that are not committed are read again."""
