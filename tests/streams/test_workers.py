@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,19 @@ def test_sigterm_ends_a_worker_in_time_while_the_broker_is(
         broker.kill()
     assert ("stop took too long" not in worker.log) is in_order, worker.log
     assert (code == 0) is ("results not acknowledged at the end" not in worker.log), worker.log
+
+
+def test_workers_that_are_stopped_while_they_start_and_partitions_move_end_in_order(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with (
+        running(settings, tmp_path / "first.log", *RUN) as first,
+        running(settings, tmp_path / "second.log", *RUN) as second,
+    ):
+        for worker, event in ((first, "partitions assigned"), (second, "ConsumerThread]: Starting")):
+            wait.until(partial(worker.logged, event), 30.0, lambda: first.log + second.log)
+        assert [second.stop(), first.stop()] == [0, 0], first.log + second.log
+        assert "stop took too long" not in first.log + second.log
 
 
 def test_early_results_grow_and_never_above_their_final(settings: Settings, tmp_path: Path) -> None:
