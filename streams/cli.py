@@ -14,14 +14,11 @@ def run() -> None:
     """Run a worker until SIGTERM or Ctrl-C. Start as many as you like: they share the partitions."""
     import logging
 
-    import mode.loop
-
-    mode.loop.use("uvloop")
-
-    import faust
-
+    # Not on uvloop: its closed transports raise RuntimeError where asyncio's do not. aiokafka does not expect it when a
+    # broker goes away: its metadata task ends silently, and every later commit and heartbeat waits for it for ever.
     from monitoring.metrics import serve_metrics
     from streams.app import build_app
+    from streams.stopping import StreamsProcess
     from tidemark.settings import load_settings
 
     # Their start-up is sixty lines long; what matters of it the worker says itself.
@@ -31,7 +28,4 @@ def run() -> None:
     serve_metrics(settings.metrics_port)
     (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)
     app, outbox = build_app(settings)
-    try:
-        faust.Worker(app, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()
-    finally:
-        outbox.close(10)
+    StreamsProcess(app, outbox).run()

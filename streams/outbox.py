@@ -59,11 +59,12 @@ class Outbox:
                 self._producer.poll(0)
             self._raise_if_failed()
 
-    def close(self, timeout_seconds: float) -> None:
-        """Hand over what is left, at most so long."""
+    def close(self, timeout_seconds: float) -> bool:
+        """Hand over what is left, at most so long; say whether everything ever sent is acknowledged."""
         left = self._producer.flush(timeout_seconds)
         if left:
             log.warning("results not acknowledged at the end", count=left)
+        return not left and self._failed is None
 
     def _raise_if_failed(self) -> None:
         if self._failed is not None:

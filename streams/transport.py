@@ -1,19 +1,40 @@
 """A Faust transport that hands an agent all records fetched from a partition as one event.
 
 Faust's cost is per event, not per record: with one event a batch its assignment, acks and commits come at a fiftieth of
-the cost. Five methods of Faust's consumer are replaced: three that assume one offset an event, where to read on after a
-rebalance, and what to forget at a revocation; the tests hold them against the pinned version.
+the cost. Methods of Faust's consumer are replaced: three that assume one offset an event, where to read on after a
+rebalance, what to forget at a revocation, and how it stops; the tests hold them against the pinned version.
 """
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
+from tidemark.logs import get_logger
+
+log = get_logger("streams.transport")
+
+#: So long may the last commit take: aiokafka tries for ever while the broker is away.
+LAST_COMMIT_SECONDS = 2.0
+
 #: Where each partition's state stands: the offset of the next record it needs.
 Positions = Callable[[set[TP]], Awaitable[dict[TP, int]]]
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread aiokafka runs in; its end is told to Faust even while the broker is away."""
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group and stop aiokafka."""
+        # aiokafka cancels the fetches that wait to be tried again and then trips over its own cancellation, when it has
+        # left the group already. Let through, it would end the thread without a word, and Faust would wait 60 s for it.
+        with suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
 
 class BatchConsumer(driver.Consumer):
@@ -22,6 +43,9 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._handed_out = self.new_bookkeeping()
         super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @staticmethod
     def new_bookkeeping() -> defaultdict[TP, deque[int]]:
@@ -61,6 +85,35 @@ class BatchConsumer(driver.Consumer):
         for tp in revoked:
             self._forget(tp)
         await super().on_partitions_revoked(revoked)
+
+    def assignment(self) -> set[TP]:
+        """Return the partitions assigned now: none before aiokafka has started."""
+        try:
+            return super().assignment()
+        except ConsumerNotStarted:
+            return set()
+
+    def close(self) -> None:
+        """Leave aiokafka's end to its thread.
+
+        Faust calls this when partitions move while it stops, and would close the connections from the wrong thread
+        under a rebalance that then never ends.
+        """
+
+    async def on_stop(self) -> None:
+        """Commit a last time, if the broker lets it in time; batches that are not committed are read again."""
+        commit = asyncio.ensure_future(super().on_stop())
+        # Not a timeout, which would cancel: Faust takes that for another's commit that failed, and begins its own.
+        done, _ = await asyncio.wait([commit], timeout=LAST_COMMIT_SECONDS)
+        if commit in done:
+            await commit
+        else:
+            log.warning("stopping without a last commit: the broker does not answer", seconds=LAST_COMMIT_SECONDS)
+
+    @property
+    def thread_loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of aiokafka's thread."""
+        return self._thread.thread_loop
 
     def _forget(self, tp: TP) -> None:
         self._handed_out.pop(tp, None)

@@ -113,8 +113,16 @@ def _cluster_id(cluster: Path) -> str:
     path = cluster / "cluster.id"
     if not path.exists():
         cluster.mkdir(parents=True, exist_ok=True)
-        path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        path.write_text(new_cluster_id())
     return path.read_text()
+
+
+def new_cluster_id() -> str:
+    """Return a random cluster id such as Kafka makes them: 22 characters of URL-safe base64, the first no dash."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):
+            return made
 
 
 def _format(
@@ -124,7 +132,8 @@ def _format(
     part = data.with_name(f"{data.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     properties.write_text(_properties(node, brokers, part))
-    tool = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+    # With "-t" before it, an id that begins with a dash would be read as another option.
+    tool = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties)]
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise StackError(f"Kafka's data folder {data} cannot be formatted:\n{done.stdout}{done.stderr}")

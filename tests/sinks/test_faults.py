@@ -12,10 +12,12 @@ from deploy.local.provision import create_bucket
 from sinks.app import GROUP
 from sinks.batch import Batch
 from tests.conftest import OwnStack
-from tests.sinks.process import running_sink, sink_thread, wait_until, wait_until_written
 from tests.sinks.results import send, visits
+from tests.sinks.running import SINK, sink_thread, wait_until_written
 from tests.sinks.store import points
+from tests.support import wait
 from tests.support.kafka_log import lag
+from tests.support.parts import running
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import SESSIONS
@@ -33,12 +35,12 @@ def members(settings: Settings) -> set[str]:
 
 def test_influxdb_away_for_a_while_loses_nothing_and_the_place_is_held(own_influxdb: OwnStack, tmp_path: Path) -> None:
     settings = own_influxdb.settings
-    with running_sink(settings, tmp_path / "sink.log") as sink:
+    with running(settings, tmp_path / "sink.log", *SINK) as sink:
         send(settings, SESSIONS, visits(100))
         wait_until_written(settings)
         own_influxdb.influxdb.stop()
         send(settings, SESSIONS, visits(5_000))
-        wait_until(lambda: sink.log.count("retry_scheduled") >= 3)
+        wait.until(lambda: sink.log.count("retry_scheduled") >= 3, 20.0)
         assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 5_000
         own_influxdb.influxdb.start()
         wait_until_written(settings)
@@ -54,7 +56,7 @@ def test_while_influxdb_is_away_the_sink_stays_in_its_group(own_influxdb: OwnSta
         own_influxdb.influxdb.stop()
         send(settings, SESSIONS, visits(1))
         away_since = time.monotonic()
-        wait_until(lambda: time.monotonic() - away_since > 8)
+        wait.until(lambda: time.monotonic() - away_since > 8, 20.0)
         assert members(settings) == before
         assert len(before) == 1
         own_influxdb.influxdb.start()
@@ -66,30 +68,30 @@ def test_sigterm_ends_the_sink_soon_while_influxdb_is_away_and_commits_nothing(
     own_influxdb: OwnStack, tmp_path: Path
 ) -> None:
     settings = own_influxdb.settings
-    with running_sink(settings, tmp_path / "sink.log") as sink:
+    with running(settings, tmp_path / "sink.log", *SINK) as sink:
         send(settings, SESSIONS, visits(1))
         wait_until_written(settings)
         own_influxdb.influxdb.stop()
         send(settings, SESSIONS, visits(10))
-        wait_until(lambda: "retry_scheduled" in sink.log)
-        assert sink.terminate(within_s=5) == 0
+        wait.until(lambda: "retry_scheduled" in sink.log, 20.0)
+        assert sink.stop(within_s=5) == 0
         assert "they will be read again" in sink.log
     assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 10
     own_influxdb.influxdb.start()
-    with running_sink(settings, tmp_path / "second.log"):
+    with running(settings, tmp_path / "second.log", *SINK):
         wait_until_written(settings)
     assert stored_visits(settings) == 11
 
 
 def test_a_second_sink_joins_while_influxdb_is_away(own_influxdb: OwnStack, tmp_path: Path) -> None:
     settings = own_influxdb.settings
-    with running_sink(settings, tmp_path / "first.log") as first:
-        wait_until(lambda: "partitions assigned" in first.log)
+    with running(settings, tmp_path / "first.log", *SINK) as first:
+        wait.until(lambda: "partitions assigned" in first.log, 20.0)
         own_influxdb.influxdb.stop()
         send(settings, SESSIONS, visits(3_000))
-        wait_until(lambda: "retry_scheduled" in first.log)
-        with running_sink(settings, tmp_path / "second.log") as second:
-            wait_until(lambda: "retry_scheduled" in second.log)
+        wait.until(lambda: "retry_scheduled" in first.log, 20.0)
+        with running(settings, tmp_path / "second.log", *SINK) as second:
+            wait.until(lambda: "retry_scheduled" in second.log, 20.0)
             assert len(members(settings)) == 2
             own_influxdb.influxdb.start()
             wait_until_written(settings)
@@ -100,10 +102,10 @@ def test_sigterm_ends_the_sink_soon_while_influxdb_does_not_answer(settings: Set
     send(settings, SESSIONS, visits(1))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = settings.model_copy(update={"influxdb_url": f"http://127.0.0.1:{silent.getsockname()[1]}"})
-        with running_sink(settings, tmp_path / "sink.log") as sink:
+        with running(settings, tmp_path / "sink.log", *SINK) as sink:
             connection, _ = silent.accept()
             with connection:
-                assert sink.terminate(within_s=8) == 0
+                assert sink.stop(within_s=8) == 0
     assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 1
 
 
@@ -111,21 +113,21 @@ def test_a_rebalance_writes_and_commits_what_is_held(settings: Settings, tmp_pat
     batch = Batch(max_seconds=3_600)
     with sink_thread(settings, batch):
         send(settings, SESSIONS, visits(10))
-        wait_until(lambda: len(batch.points) == 10)
+        wait.until(lambda: len(batch.points) == 10, 20.0)
         assert stored_visits(settings) == 0
-        with running_sink(settings, tmp_path / "second.log") as second:
-            wait_until(partial(second.logged, "partitions assigned"))
+        with running(settings, tmp_path / "second.log", *SINK) as second:
+            wait.until(partial(second.logged, "partitions assigned"), 20.0)
             assert stored_visits(settings) == 10
             assert lag(settings, GROUP, [SESSIONS]) == {}
 
 
 def test_killed_between_write_and_commit_nothing_is_doubled(settings: Settings, tmp_path: Path) -> None:
     send(settings, SESSIONS, visits(700))
-    with running_sink(settings, tmp_path / "killed.log", "tests.sinks.dies_at_commit") as killed:
+    with running(settings, tmp_path / "killed.log", module="tests.sinks.dies_at_commit") as killed:
         assert killed.process.wait(30) == -signal.SIGKILL
     assert stored_visits(settings) > 0
     assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 700
-    with running_sink(settings, tmp_path / "sink.log"):
+    with running(settings, tmp_path / "sink.log", *SINK):
         wait_until_written(settings)
     assert stored_visits(settings) == 700
 
@@ -135,11 +137,11 @@ def test_kafka_away_between_write_and_commit_loses_and_doubles_nothing(own_stack
     batch = Batch(max_seconds=3_600)
     with sink_thread(settings, batch):
         send(settings, SESSIONS, visits(10))
-        wait_until(lambda: len(batch.points) == 10)
+        wait.until(lambda: len(batch.points) == 10, 20.0)
         for broker in own_stack.kafka:
             broker.kill()
         batch.max_seconds = 1.0
-        wait_until(lambda: stored_visits(settings) == 10)
+        wait.until(lambda: stored_visits(settings) == 10, 20.0)
         for broker in own_stack.kafka:
             broker.start()
         send(settings, SESSIONS, visits(10))
@@ -150,8 +152,8 @@ def test_kafka_away_between_write_and_commit_loses_and_doubles_nothing(own_stack
 def test_a_missing_bucket_is_waited_for_and_said_so(settings: Settings, tmp_path: Path) -> None:
     settings = settings.model_copy(update={"influxdb_bucket": f"{settings.influxdb_bucket}-later"})
     send(settings, SESSIONS, visits(10))
-    with running_sink(settings, tmp_path / "sink.log") as sink:
-        wait_until(lambda: "check TIDEMARK_INFLUXDB_BUCKET" in sink.log)
+    with running(settings, tmp_path / "sink.log", *SINK) as sink:
+        wait.until(lambda: "check TIDEMARK_INFLUXDB_BUCKET" in sink.log, 20.0)
         assert sum(lag(settings, GROUP, [SESSIONS]).values()) == 10
         create_bucket(settings)
         wait_until_written(settings)
@@ -159,13 +161,13 @@ def test_a_missing_bucket_is_waited_for_and_said_so(settings: Settings, tmp_path
 
 
 def test_sinks_that_come_and_go_hand_over_without_a_gap(settings: Settings, tmp_path: Path) -> None:
-    with running_sink(settings, tmp_path / "first.log") as first:
+    with running(settings, tmp_path / "first.log", *SINK) as first:
         for number in range(3):
             send(settings, SESSIONS, visits(2_000))
-            with running_sink(settings, tmp_path / f"{number}.log") as second:
-                wait_until(partial(second.logged, "partitions assigned"))
+            with running(settings, tmp_path / f"{number}.log", *SINK) as second:
+                wait.until(partial(second.logged, "partitions assigned"), 20.0)
                 send(settings, SESSIONS, visits(2_000))
-                assert second.terminate(within_s=10) == 0
+                assert second.stop(within_s=10) == 0
         wait_until_written(settings)
         assert "partitions revoked" in first.log
     assert stored_visits(settings) == 12_000

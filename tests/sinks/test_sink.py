@@ -6,10 +6,12 @@ import pytest
 
 from sinks.app import GROUP
 from sinks.batch import Batch
-from tests.sinks.process import running_sink, sink_thread, wait_until, wait_until_written
 from tests.sinks.results import NOW, alert, final, ranking, send, visit, visits
+from tests.sinks.running import SINK, sink_thread, wait_until_written
 from tests.sinks.store import Row, points, rows
+from tests.support import wait
 from tests.support.kafka_log import lag, read_log
+from tests.support.parts import running
 from tidemark.results import METRICS, DeadLetter, decode_dead_letter
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, DEAD_LETTERS, SESSIONS
@@ -38,7 +40,7 @@ def test_every_kind_of_result_is_read_back_as_it_was_sent(settings: Settings, lo
     send(settings, METRIC_TOPIC, [ranking("geographic_distribution", ("NZ", 3), ("Côte d'Ivoire", 1))])
     send(settings, SESSIONS, [visit(visit_id="v1", device_type="mobile", browser="Firefox", country="NZ")])
     send(settings, ALERTS, [alert(alert_id="a1")])
-    with running_sink(settings, log):
+    with running(settings, log, *SINK):
         wait_until_written(settings)
 
     for metric in SCALARS:
@@ -99,7 +101,7 @@ def test_every_kind_of_result_is_read_back_as_it_was_sent(settings: Settings, lo
 
 def test_early_results_are_passed_over_and_count_as_read(settings: Settings, log: Path) -> None:
     send(settings, METRIC_TOPIC, [final("active_users", final=False, revision=n) for n in range(3)])
-    with running_sink(settings, log):
+    with running(settings, log, *SINK):
         wait_until_written(settings)
         assert rows(settings, "active_users") == []
         send(settings, METRIC_TOPIC, [final("active_users", value=5.0)])
@@ -110,7 +112,7 @@ def test_early_results_are_passed_over_and_count_as_read(settings: Settings, log
 def test_results_that_are_sent_again_are_the_same_points(settings: Settings, log: Path) -> None:
     ended = visits(300)
     alerts = [alert() for _ in range(300)]
-    with running_sink(settings, log):
+    with running(settings, log, *SINK):
         for _ in range(2):
             send(settings, SESSIONS, ended)
             send(settings, ALERTS, alerts)
@@ -124,7 +126,7 @@ def test_a_record_that_is_no_result_is_a_dead_letter_and_its_neighbours_are_writ
 ) -> None:
     send(settings, SESSIONS, [visit(), b"not json", visit(), b'{"siteId": 7}', b"\xff\xfe", visit()])
     send(settings, METRIC_TOPIC, [final("clicks")])
-    with running_sink(settings, log):
+    with running(settings, log, *SINK):
         wait_until_written(settings)
     assert points(settings, "sessions", "visit_id") == 3
     letters = dead_letters(settings)
@@ -140,7 +142,7 @@ def test_a_record_that_is_no_result_is_a_dead_letter_and_its_neighbours_are_writ
 def test_a_refused_point_is_a_dead_letter_that_says_where_it_was_read(settings: Settings, log: Path) -> None:
     too_large = final("active_users", site_id="odd", count=2**63)
     send(settings, METRIC_TOPIC, [final("active_users", site_id=f"s{n}") for n in range(20)] + [too_large])
-    with running_sink(settings, log):
+    with running(settings, log, *SINK):
         wait_until_written(settings)
     assert points(settings, "active_users", "count") == 20
     (letter,) = dead_letters(settings)
@@ -159,16 +161,16 @@ def test_a_stop_writes_and_commits_what_is_held(settings: Settings) -> None:
     batch = Batch(max_seconds=3_600)
     with sink_thread(settings, batch):
         send(settings, SESSIONS, visits(10))
-        wait_until(lambda: len(batch.points) == 10)
+        wait.until(lambda: len(batch.points) == 10, 20.0)
         assert points(settings, "sessions", "visit_id") == 0
     assert points(settings, "sessions", "visit_id") == 10
     assert lag(settings, GROUP, [SESSIONS]) == {}
 
 
 def test_sigterm_amid_the_work_leaves_each_record_written_or_unread(settings: Settings, log: Path) -> None:
-    with running_sink(settings, log) as sink:
+    with running(settings, log, *SINK) as sink:
         send(settings, SESSIONS, visits(2_500))
-        wait_until(lambda: points(settings, "sessions", "visit_id") > 0)
-        assert sink.terminate(within_s=5) == 0
+        wait.until(lambda: points(settings, "sessions", "visit_id") > 0, 20.0)
+        assert sink.stop(within_s=5) == 0
     unread = sum(lag(settings, GROUP, [SESSIONS]).values())
     assert points(settings, "sessions", "visit_id") + unread == 2_500

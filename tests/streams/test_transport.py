@@ -46,6 +46,10 @@ def test_the_libraries_whose_private_methods_are_replaced_are_the_pinned_ones() 
         ("_new_offset", ["self", "tp"]),
         ("perform_seek", ["self"]),
         ("on_partitions_revoked", ["self", "revoked"]),
+        ("assignment", ["self"]),
+        ("close", ["self"]),
+        ("on_stop", ["self"]),
+        ("_new_consumer_thread", ["self"]),
     ],
 )
 def test_faust_still_has_what_is_replaced(name: str, parameters: list[str]) -> None:

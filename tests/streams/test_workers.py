@@ -1,12 +1,19 @@
 """Workers as processes on the real broker: whatever happens to them, the results are the reference's."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+import pytest
+
 from streams.app import GROUP
+from streams.stopping import STOP_SECONDS
 from tests.conftest import OwnStack
 from tests.support import wait
 from tests.support.exactness import expect, observe, unexpected, wait_until_exact
@@ -80,9 +87,41 @@ def test_a_broker_that_is_killed_and_comes_back_changes_no_number(own_stack: Own
         own_stack.kafka[0].start()
         assert simulator.process.wait(60) == 0
         wait_until_exact(settings)
+        wait_for_lag_zero(settings, GROUP, [EVENTS, PARTIALS])
         assert worker.process.poll() is None, worker.log
         assert worker.stop() == 0, worker.log
     assert not unexpected(expect(settings), observe(settings))
+
+
+@pytest.mark.parametrize(("broker_gets", "in_order"), [(signal.SIGKILL, True), (signal.SIGSTOP, False)])
+def test_sigterm_ends_a_worker_in_time_while_the_broker_is(
+    broker_gets: signal.Signals, in_order: bool, own_stack: OwnStack, tmp_path: Path
+) -> None:
+    settings = own_stack.settings
+    [broker] = own_stack.kafka
+    with running(settings, tmp_path / "streams.log", *RUN) as worker, live_load(settings, tmp_path, 60):
+        wait.until(lambda: observe(settings).early, 30.0, lambda: worker.log)
+        assert broker.pid is not None
+        os.kill(broker.pid, broker_gets)
+        asked = time.monotonic()
+        code = worker.stop()
+        assert time.monotonic() - asked < STOP_SECONDS + 1
+        broker.kill()
+    assert ("stop took too long" not in worker.log) is in_order, worker.log
+    assert (code == 0) is ("results not acknowledged at the end" not in worker.log), worker.log
+
+
+def test_workers_that_are_stopped_while_they_start_and_partitions_move_end_in_order(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with (
+        running(settings, tmp_path / "first.log", *RUN) as first,
+        running(settings, tmp_path / "second.log", *RUN) as second,
+    ):
+        for worker, event in ((first, "partitions assigned"), (second, "ConsumerThread]: Starting")):
+            wait.until(partial(worker.logged, event), 30.0, lambda: first.log + second.log)
+        assert [second.stop(), first.stop()] == [0, 0], first.log + second.log
+        assert "stop took too long" not in first.log + second.log
 
 
 def test_early_results_grow_and_never_above_their_final(settings: Settings, tmp_path: Path) -> None:
