@@ -55,6 +55,8 @@ class Stages:
             PartitionWindows(each, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL) for each in range(partitions)
         ]
         self.merges = [MergeWindows(partitions) for _ in range(MERGES)]
+        # The entries of each state's last checkpoint: the partitions', then the merges'.
+        self.checkpoints: list[dict[bytes, bytes]] = [{} for _ in range(partitions + MERGES)]
         self.under_way: list[list[bytes]] = [[] for _ in range(partitions)]
         self.results = Results()
 
@@ -84,6 +86,26 @@ class Stages:
             else:
                 self.merges[len(message.site) % MERGES].add(message)
 
+    def save(self, number: int) -> None:
+        """Make a checkpoint of a state: a partition's, or a merge's from ``partitions`` on."""
+        states = [*self.windows, *self.merges]
+        for key, value in states[number].changes():
+            if value is None:
+                del self.checkpoints[number][key]
+            else:
+                self.checkpoints[number][key] = value
+
+    def restore(self, number: int) -> None:
+        """Make a checkpoint and go on with what is restored from it, as if the worker had been stopped."""
+        self.save(number)
+        entries = self.checkpoints[number]
+        if number < len(self.windows):
+            self.windows[number] = PartitionWindows.restored(
+                entries, number, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL
+            )
+        else:
+            self.merges[number - len(self.windows)] = MergeWindows.restored(entries, len(self.windows))
+
     def finals(self, merge: MergeWindows) -> None:
         for final in merge.finals():
             self.results.finals.append(final)
@@ -95,12 +117,12 @@ class Stages:
 
 
 def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PARTITIONS, early: bool = True) -> Stages:
-    """Put the log through both stages, cut and interleaved by chance, with early results at random moments."""
+    """Put the log through both stages, cut and interleaved by chance, with early results and restarts at any moment."""
     stages = Stages(partitions)
     waiting = [sorted((r for r in log if r.partition == each), key=lambda r: r.offset) for each in range(partitions)]
     while any(waiting) or any(stages.under_way):
         partition = chance.randrange(partitions)
-        match chance.randrange(6):
+        match chance.randrange(8):
             case 0 | 1:
                 size = chance.choice([1, 1, 2, 5, 1_000])
                 batch, waiting[partition] = waiting[partition][:size], waiting[partition][size:]
@@ -113,6 +135,10 @@ def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PA
                 stages.early(chance.choice(stages.merges))
             case 5:
                 stages.finals(chance.choice(stages.merges))
+            case 6:
+                stages.save(chance.randrange(len(stages.checkpoints)))
+            case 7:
+                stages.restore(chance.randrange(len(stages.checkpoints)))
     for merge in stages.merges:
         stages.finals(merge)
     return stages
