@@ -1,12 +1,14 @@
 """One source partition: its records in offset order → partials for the merge, visits, alerts, dead letters."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
 from streams.windows import BOUNCE_MS, PANE_MS, SLIDE_MS
 from streams.windows.agenda import Agenda
 from streams.windows.bounce import BounceWindows
+from streams.windows.checkpoint import META, Changes, StateError
 from streams.windows.duplicates import AcceptedIds, forget_at
 from streams.windows.early import EarlyResults
 from streams.windows.exact import ceil_to, floor_to
@@ -82,6 +84,24 @@ class PartitionWindows:
     def early(self) -> Iterator[SitePartial]:
         """Yield what changed in the open windows since the last call, as of ``offset`` − 1; changes no window."""
         return self._early.take(self.partition, self.offset - 1, self._held, self._visits, self._sliding, self._funnel)
+
+    def changes(self) -> Changes:
+        """Temporary: the whole state as one entry."""
+        return [(META, pickle.dumps(self.__dict__))]
+
+    @classmethod
+    def restored(
+        cls, entries: Mapping[bytes, bytes], partition: int, *, lateness_ms: int, funnel: Sequence[str]
+    ) -> "PartitionWindows":
+        """Temporary: the state at that checkpoint."""
+        windows = cls(partition, lateness_ms=lateness_ms, funnel=funnel)
+        windows.__dict__ = pickle.loads(entries[META])
+        if windows._lateness_ms != lateness_ms:
+            raise StateError(
+                f"the checkpoint was made with lateness_ms {windows._lateness_ms}, this worker has "
+                f"lateness_ms {lateness_ms}; a change of these is a new topic and a cut-over"
+            )
+        return windows
 
     def is_empty(self) -> bool:
         """Say whether nothing is held, open or remembered any more."""
