@@ -38,7 +38,7 @@ def wire(log: list[LogRecord], chance: random.Random) -> Wire:
 
 def take(merge: MergeWindows, records: Wire) -> list[MetricUpdate]:
     """Put the next records through a merge, one by one; return its finals."""
-    finals = []
+    finals: list[MetricUpdate] = []
     for record in records:
         merge.offset += 1
         message = partials.decode(record)

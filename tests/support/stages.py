@@ -88,7 +88,7 @@ class Stages:
 
     def save(self, number: int) -> None:
         """Make a checkpoint of a state: a partition's, or a merge's from ``partitions`` on."""
-        states = [*self.windows, *self.merges]
+        states: list[PartitionWindows | MergeWindows] = [*self.windows, *self.merges]
         for key, value in states[number].changes():
             if value is None:
                 del self.checkpoints[number][key]
