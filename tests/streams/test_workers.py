@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from streams.app import GROUP
 from tests.conftest import OwnStack
 from tests.support import wait
@@ -19,6 +21,12 @@ RUN = ("streams", "run")
 LOAD = (
     "simulate", "--seed", "7", "--users", "500", "--sites", "3", "--late", "2%", "--duplicates", "1%", "--bad", "0.5%",
 )  # fmt: skip
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Checkpoints come at once, so that acks do."""
+    return settings.model_copy(update={"checkpoint_interval_ms": 500})
 
 
 def fill(settings: Settings, *options: str) -> None:
