@@ -13,6 +13,7 @@ from streams.checkpoints import Checkpoints
 from streams.outbox import Outbox
 from streams.ticker import Ticker
 from streams.transport import BatchTransport
+from streams.watchdog import Watchdog
 from streams.worker import StreamsWorker
 from tidemark.kafka import producer_config
 from tidemark.logs import get_logger
@@ -61,7 +62,7 @@ class StreamsApp(faust.App):
             return await self.worker.positions(self.consumer, assigned)
 
     async def _revoked(self, revoked: set[TP]) -> None:
-        await _within(REVOKED_SECONDS, self.worker.saving.save(revoked))
+        await _within(REVOKED_SECONDS, self.worker.saving.revoke(revoked))
 
 
 async def _within(seconds: float, work: Awaitable[None]) -> None:
@@ -90,8 +91,9 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
     )
     producer = Producer(producer_config(settings, linger_ms=0) | {"queue.buffering.max.messages": 1_000_000})
     outbox = Outbox(producer, settings.topic)
-    app.worker = StreamsWorker(settings, outbox, Ticker(settings), Checkpoints(settings, GROUP))
+    app.worker = worker = StreamsWorker(settings, outbox, Ticker(settings), Checkpoints(settings, GROUP))
     _add_agents(app, settings)
+    Watchdog(settings, worker.saving.standing, die).start()
     return app, outbox
 
 

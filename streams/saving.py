@@ -76,6 +76,19 @@ class Saving:
         async with self._saving:
             await asyncio.gather(*(self._save(tp) for tp in tps))
 
+    async def revoke(self, tps: set[Any]) -> None:
+        """Write these states down before their partitions go; they stay until it is known who gets them."""
+        await self.save(tps)
+        self._owned = [tp for tp in self._owned if tp not in tps]
+
+    def standing(self) -> dict[tuple[str, int], int | None]:
+        """Return where the state of each partition that is owned stands, None if it was dropped; for any thread."""
+        places = {}
+        for tp in self._owned:
+            state = self._stages[tp.topic].partitions.get(tp.partition)
+            places[tp.topic, tp.partition] = None if state is None else state.offset
+        return places
+
     async def close(self) -> None:
         """Write all states down, for the last time, and let go of them."""
         await self.save(self._owned)
@@ -92,13 +105,13 @@ class Saving:
         for a checkpoint that is of no use.
         """
         async with self._saving:
-            self._owned = sorted(assigned)
             self._batches.clear()
             kept = {tp for tp in assigned if tp.partition in self._stages[tp.topic].partitions}
             await self._checkpoints.take_over(self._number(tp) for tp in assigned)
             starts = await consumer.earliest_offsets(*assigned) if assigned else {}
             ends = await consumer.highwaters(*assigned) if assigned else {}
-            offsets = {tp: await self._place(tp, tp in kept, starts[tp], ends[tp]) for tp in self._owned}
+            offsets = {tp: await self._place(tp, tp in kept, starts[tp], ends[tp]) for tp in sorted(assigned)}
+            self._owned = list(offsets)
             log.info("partitions assigned", all=len(assigned), new=len(assigned - kept))
             return offsets
 

@@ -1,0 +1,119 @@
+"""Ends a worker that stands still while there is something to read: consumers have died without a word before."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tidemark.kafka import client_config
+from tidemark.settings import Settings
+
+#: How often the broker is asked where the logs end.
+LOOK_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+
+#: A topic's name on the broker and a partition.
+Place = tuple[str, int]
+#: Where the state of each assigned partition stands; None where there is no state.
+Standing = Mapping[Place, int | None]
+
+
+class StandsStill(Exception):
+    """The worker does nothing though there is something to do; the text says where."""
+
+
+@dataclass(frozen=True)
+class Stall:
+    """A partition whose state has not moved for too long, though its log goes on."""
+
+    place: Place
+    position: int | None
+    end: int
+
+    def __str__(self) -> str:
+        topic, partition = self.place
+        return f"{topic}-{partition} has stood at {self.position}, its log ends at {self.end}"
+
+
+class Stalls:
+    """Remembers since when each partition stands still behind its log's end; ``now`` in seconds of any clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: dict[Place, tuple[int | None, float]] = {}
+
+    def look(self, standing: Standing, ends: Mapping[Place, int], now: float) -> Stall | None:
+        """Return a stall, if there is one. A partition whose end the broker did not tell is not one."""
+        still: dict[Place, tuple[int | None, float]] = {}
+        for place, position in standing.items():
+            end = ends.get(place)
+            if end is None or (position is not None and position >= end):
+                continue
+            known = self._since.get(place)
+            since = known[1] if known is not None and known[0] == position else now
+            if now - since >= self._seconds:
+                return Stall(place, position, end)
+            still[place] = (position, since)
+        self._since = still
+        return None
+
+    def forget(self, place: Place) -> None:
+        """Give a partition its time anew."""
+        self._since.pop(place, None)
+
+
+class Watchdog:
+    """Looks at a worker from a thread and with a connection of its own, so that nothing that hangs can hold it up."""
+
+    def __init__(
+        self, settings: Settings, standing: Callable[[], Standing], stalled: Callable[[StandsStill], None]
+    ) -> None:
+        self._seconds = settings.watchdog_seconds
+        self._stalls = Stalls(settings.watchdog_seconds)
+        self._standing = standing
+        self._stalled = stalled
+        self._consumer = Consumer(
+            client_config(settings)
+            | {
+                "group.id": settings.topic("tidemark-watchdog"),  # needed, but never joined
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+            }
+        )
+
+    def start(self) -> None:
+        """Look from now on, until the process ends."""
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(LOOK_SECONDS)
+            standing = self._standing()
+            stall = self._stalls.look(standing, self._ends(standing), time.monotonic())
+            if stall is None:
+                continue
+            self._stalls.forget(stall.place)
+            if self._has_record(stall):
+                self._stalled(StandsStill(f"for {self._seconds} s {stall}"))
+
+    def _ends(self, standing: Standing) -> dict[Place, int]:
+        """Return the ends of the logs, none if the broker does not tell them all: it may be away."""
+        ends = {}
+        for place in standing:
+            try:
+                _, ends[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), ANSWER_SECONDS)
+            except KafkaException:
+                return {}
+        return ends
+
+    def _has_record(self, stall: Stall) -> bool:
+        """Say whether there is a record to read: a log may also end with the marker of somebody's transaction."""
+        if stall.position is None:
+            return True
+        self._consumer.assign([TopicPartition(*stall.place, stall.position)])
+        message = self._consumer.poll(ANSWER_SECONDS)
+        self._consumer.unassign()
+        return message is not None and message.error() is None
