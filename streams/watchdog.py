@@ -10,8 +10,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 
-#: How often the broker is asked where the logs end.
-LOOK_SECONDS = 1.0
+#: The broker is asked where the logs end so many times in the time that a worker may stand still.
+LOOKS = 6
 ANSWER_SECONDS = 5.0
 
 #: A topic's name on the broker and a partition.
@@ -90,7 +90,7 @@ class Watchdog:
 
     def _run(self) -> None:
         while True:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(self._seconds / LOOKS)
             standing = self._standing()
             stall = self._stalls.look(standing, self._ends(standing), time.monotonic())
             if stall is None:

@@ -42,7 +42,7 @@ class Steps:
         self.happen(f"commit {partition}")
 
     def batch(self, tp: TP) -> Any:
-        return SimpleNamespace(message=SimpleNamespace(tp=tp), ack=lambda: self.happen("ack"))
+        return SimpleNamespace(message=SimpleNamespace(tp=tp), value=[b"record"], ack=lambda: self.happen("ack"))
 
     def happen(self, step: str) -> None:
         self.seen.append(step)
@@ -82,7 +82,9 @@ def stepped(settings: Settings) -> tuple[Worker, Steps]:
     worker.source.open(3, {}, 0)
     worker.feed("ann P....|P....|P....|P")
     steps.seen.clear()
-    worker.saving.hand_in(steps.batch(worker.events))
+    batch = steps.batch(worker.events)
+    worker.saving.hand_in(batch)
+    assert batch.value == []  # ten seconds of records would be a gigabyte
     return worker, steps
 
 
