@@ -43,7 +43,7 @@ class Saving:
         self._owned: list[Any] = []
 
     def hand_in(self, batch: Any) -> None:
-        """Take a batch that is in its state now: it is acked with the state's next checkpoint. Its records are let go."""
+        """Take a batch that is in its state now, without its records: the state's next checkpoint acks it."""
         batch.value.clear()
         self._batches.setdefault(batch.message.tp, []).append(batch)
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -92,28 +92,28 @@ class Watchdog:
         while True:
             time.sleep(self._seconds / LOOKS)
             standing = self._standing()
-            stall = self._stalls.look(standing, self._ends(standing), time.monotonic())
-            if stall is None:
-                continue
-            self._stalls.forget(stall.place)
-            if self._has_record(stall):
-                self._stalled(StandsStill(f"for {self._seconds} s {stall}"))
+            stall = self._stalls.look(standing, self.ends(standing), time.monotonic())
+            if stall is not None:
+                self._stalls.forget(stall.place)
+                self.check(stall)
 
-    def _ends(self, standing: Standing) -> dict[Place, int]:
-        """Return the ends of the logs, none if the broker does not tell them all: it may be away."""
+    def check(self, stall: Stall) -> None:
+        """Tell of a stall if there is a record to read: a log may also end with a transaction's marker."""
+        if stall.position is None or self._has_record(stall.place, stall.position):
+            self._stalled(StandsStill(f"for {self._seconds} s {stall}"))
+
+    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Return the ends of these logs, none if the broker does not tell them all: it may be away."""
         ends = {}
-        for place in standing:
+        for place in places:
             try:
                 _, ends[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), ANSWER_SECONDS)
             except KafkaException:
                 return {}
         return ends
 
-    def _has_record(self, stall: Stall) -> bool:
-        """Say whether there is a record to read: a log may also end with the marker of somebody's transaction."""
-        if stall.position is None:
-            return True
-        self._consumer.assign([TopicPartition(*stall.place, stall.position)])
+    def _has_record(self, place: Place, position: int) -> bool:
+        self._consumer.assign([TopicPartition(*place, position)])
         message = self._consumer.poll(ANSWER_SECONDS)
         self._consumer.unassign()
         return message is not None and message.error() is None

@@ -52,12 +52,17 @@ def restored(part: Part, settings: Settings) -> dict[int, int]:
     return {line["partition"]: line["offset"] for line in found if line["topic"] == settings.topic(EVENTS.name)}
 
 
-def judged(part: Part) -> int:
-    """Return how many events a worker has judged, by its metrics."""
+def measured(part: Part, series: str) -> int:
+    """Return a worker's metric, the sum of all series that this begins."""
     port = part.environment["TIDEMARK_METRICS_PORT"]
     with urlopen(f"http://127.0.0.1:{port}/metrics") as page:
         text = page.read().decode()
-    return sum(int(float(n)) for n in re.findall(r'pipeline_events_total\{.*stage="windows"\} (\S+)', text))
+    return sum(int(float(value)) for value in re.findall(rf"^analytics_pipeline_{series}.* (\S+)$", text, re.MULTILINE))
+
+
+def judged(part: Part) -> int:
+    """Return how many events a worker has judged."""
+    return measured(part, r'events_total\{.*stage="windows"')
 
 
 def dead_letters(settings: Settings) -> list[tuple[int, int]]:
@@ -83,6 +88,8 @@ def test_a_stopped_worker_reads_nothing_again(settings: Settings, tmp_path: Path
     fill(settings, "--max-speed", "--rate", "200", "--count", "6000", "--start-time", "2026-01-01T00:00:00Z")
     with worker_of(settings, tmp_path / "first.log") as first:
         wait_until_exact(settings)
+        assert measured(first, r'checkpoints_total\{outcome="committed"') >= STATES
+        assert measured(first, "checkpoint_bytes_total") > 1_000
         assert first.stop() == 0, first.log
     last = {record.partition: record.offset for record in read_log(settings, EVENTS) if not record.tick}
     before = event_count(settings)

@@ -5,11 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streams.watchdog import Stall, Stalls
+from confluent_kafka import Producer
+
+from streams.watchdog import Stall, Stalls, StandsStill, Watchdog
 from tests.streams.test_workers import RUN, fill
+from tests.support import wait
 from tests.support.exactness import wait_until_exact
 from tests.support.parts import running
+from tidemark.kafka import client_config
 from tidemark.settings import Settings
+from tidemark.topics import EVENTS
 
 A, B = ("events", 0), ("events", 1)
 SECONDS = 30.0
@@ -65,6 +70,23 @@ def test_one_partition_of_several_is_enough() -> None:
     stalls = Stalls(SECONDS)
     assert stalls.look({A: 5, B: 1}, {A: 9, B: 2}, 0.0) is None
     assert stalls.look({A: 9, B: 1}, {A: 9, B: 2}, 30.0) == Stall(B, 1, 2)
+
+
+def test_a_transactions_marker_at_the_end_of_a_log_is_nothing_to_read(settings: Settings) -> None:
+    topic = settings.topic(EVENTS.name)
+    producer = Producer(client_config(settings) | {"transactional.id": topic})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(topic, b"event", partition=0)
+    producer.commit_transaction()
+    told: list[StandsStill] = []
+    watchdog = Watchdog(settings, dict, told.append)
+    wait.until(lambda: watchdog.ends([(topic, 0)]) == {(topic, 0): 2}, 10.0)
+    watchdog.check(Stall((topic, 0), 1, 2))
+    assert told == []
+    watchdog.check(Stall((topic, 0), 0, 2))
+    watchdog.check(Stall((topic, 0), None, 2))
+    assert len(told) == 2
 
 
 def test_a_worker_whose_consumer_has_gone_silent_ends_and_the_next_one_goes_on(
