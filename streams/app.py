@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from faust.types import TP
 
 from streams.checkpoints import Checkpoints
+from streams.log_reader import LogReader
 from streams.outbox import Outbox
 from streams.ticker import Ticker
 from streams.transport import BatchTransport
@@ -59,7 +60,7 @@ class StreamsApp(faust.App):
     async def _positions_in_time(self, assigned: set[TP]) -> dict[TP, int]:
         # Faust's own timeout would end its recovery service without a word, and the worker would stand still.
         async with asyncio.timeout(POSITIONS_SECONDS):
-            return await self.worker.positions(self.consumer, assigned)
+            return await self.worker.positions(assigned)
 
     async def _revoked(self, revoked: set[TP]) -> None:
         await _within(REVOKED_SECONDS, self.worker.saving.revoke(revoked))
@@ -91,7 +92,9 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
     )
     producer = Producer(producer_config(settings, linger_ms=0) | {"queue.buffering.max.messages": 1_000_000})
     outbox = Outbox(producer, settings.topic)
-    app.worker = worker = StreamsWorker(settings, outbox, Ticker(settings), Checkpoints(settings, GROUP))
+    reader = LogReader(settings)
+    checkpoints = Checkpoints(settings, GROUP, reader)
+    app.worker = worker = StreamsWorker(settings, outbox, Ticker(settings), checkpoints, reader)
     _add_agents(app, settings)
     Watchdog(settings, worker.saving.standing, die).start()
     return app, outbox

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streams.checkpoints import Checkpoints
+from streams.log_reader import LogReader
 from streams.merging import MergeStage
 from streams.outbox import Outbox
 from streams.source import SourceStage
@@ -31,12 +32,14 @@ class Saving:
         source: SourceStage,
         outbox: Outbox,
         checkpoints: Checkpoints,
+        reader: LogReader,
     ) -> None:
         self._interval = settings.checkpoint_interval_ms / 1000
         self._stages = stages
         self._source = source
         self._outbox = outbox
         self._checkpoints = checkpoints
+        self._reader = reader
         self._batches: dict[Any, list[Any]] = {}
         self._settling = asyncio.Lock()
         self._saving = asyncio.Lock()
@@ -99,7 +102,7 @@ class Saving:
             self._owned = []
             await self._checkpoints.close()
 
-    async def place(self, consumer: Any, assigned: set[Any]) -> dict[Any, int]:
+    async def place(self, assigned: set[Any]) -> dict[Any, int]:
         """Own these partitions and no others; return where to read each on: where its state stands.
 
         A state that was here before is kept, unless somebody else has written its checkpoint since. Raises StateError
@@ -107,13 +110,18 @@ class Saving:
         """
         async with self._saving:
             self._batches.clear()
-            kept = {tp for tp in assigned if tp.partition in self._stages[tp.topic].partitions}
-            await self._checkpoints.take_over(self._number(tp) for tp in assigned)
-            starts = await consumer.earliest_offsets(*assigned) if assigned else {}
-            ends = await consumer.highwaters(*assigned) if assigned else {}
-            offsets = {tp: await self._place(tp, tp in kept, starts[tp], ends[tp]) for tp in sorted(assigned)}
+            numbers = {self._number(tp): tp for tp in sorted(assigned)}
+            await self._checkpoints.take_over(numbers)
+            here = [number for number, tp in numbers.items() if tp.partition in self._stages[tp.topic].partitions]
+            kept = await self._checkpoints.untouched(here)
+            # After the take-over: nobody moves a checkpoint beyond these ends any more.
+            bounds = await asyncio.to_thread(self._reader.bounds, [(tp.topic, tp.partition) for tp in assigned])
+            async for number, entries in self._checkpoints.read(numbers.keys() - kept):
+                tp = numbers[number]
+                await self._restore(tp, entries, bounds[tp.topic, tp.partition][0])
+            offsets = {tp: self._offset(tp, bounds[tp.topic, tp.partition][1]) for tp in numbers.values()}
             self._owned = list(offsets)
-            log.info("partitions assigned", all=len(assigned), new=len(assigned - kept))
+            log.info("partitions assigned", all=len(assigned), new=len(assigned) - len(kept))
             return offsets
 
     async def _save(self, tp: Any) -> None:
@@ -140,22 +148,9 @@ class Saving:
         if stage.partitions.get(tp.partition) is state:
             stage.release(tp.partition)
 
-    async def _place(self, tp: Any, kept: bool, start: int, end: int) -> int:
-        stage, number = self._stages[tp.topic], self._number(tp)
-        if not kept or not await self._checkpoints.is_untouched(number):
-            stage.release(tp.partition)
-            await self._restore(tp, start)
-        offset = stage.partitions[tp.partition].offset
-        if offset > end:
-            raise StateError(
-                f"the checkpoint of {tp.topic}-{tp.partition} stands at offset {offset}, but the log ends at {end}: "
-                "the topic was made anew, and its checkpoints must go with it"
-            )
-        return offset
-
-    async def _restore(self, tp: Any, start: int) -> None:
-        stage, number = self._stages[tp.topic], self._number(tp)
-        entries = await self._checkpoints.read(number)
+    async def _restore(self, tp: Any, entries: Mapping[bytes, bytes], start: int) -> None:
+        stage = self._stages[tp.topic]
+        stage.release(tp.partition)
         state = stage.open(tp.partition, entries, start)
         if entries:
             log.info("partition restored", **_named(tp), offset=state.offset, entries=len(entries))
@@ -165,7 +160,16 @@ class Saving:
                 **_named(tp),
                 count=start - state.offset,
             )
-            await self._checkpoints.commit(number, stage.skip(tp.partition, entries, start))
+            await self._checkpoints.commit(self._number(tp), stage.skip(tp.partition, entries, start))
+
+    def _offset(self, tp: Any, end: int) -> int:
+        offset = self._stages[tp.topic].partitions[tp.partition].offset
+        if offset > end:
+            raise StateError(
+                f"the checkpoint of {tp.topic}-{tp.partition} stands at offset {offset}, but the log ends at {end}: "
+                "the topic was made anew, and its checkpoints must go with it"
+            )
+        return offset
 
     def _number(self, tp: Any) -> int:
         """Return the partition of ``stream-checkpoints`` that is this one's."""

@@ -1,7 +1,6 @@
 """A state's checkpoint ⇄ Kafka: one partition of ``stream-checkpoints``, written by one transactional producer."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +12,9 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
     KafkaTimeoutError,
     ProducerFenced,
 )
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
-from confluent_kafka import KafkaError as ClientError
 
 from streams.entries import Folded, Parts
 from streams.windows.checkpoint import Changes
-from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import CHECKPOINTS
 
@@ -67,15 +63,14 @@ class Checkpoint:
             else:
                 self._producer = producer
 
-    async def read(self, reader: "CheckpointReader") -> dict[bytes, bytes]:
-        """Return its entries, none if there is no checkpoint yet; to be called after ``take_over``."""
-        folded, self._end = await asyncio.to_thread(reader.read, self._partition)
+    def restored(self, folded: Folded, end: int) -> dict[bytes, bytes]:
+        """Take what was read of it, up to its end, after ``take_over``; return its entries."""
+        self._end = end
         self._parts = Parts()
         return folded.entries(self._parts)
 
-    async def is_untouched(self, reader: "CheckpointReader") -> bool:
-        """Say whether nobody else has written since this one read or committed; call it after ``take_over``."""
-        end = await asyncio.to_thread(reader.end, self._partition)
+    def is_untouched(self, end: int) -> bool:
+        """Say whether nobody else has written since this one read or committed, by its end after ``take_over``."""
         return self._end is not None and end <= self._end
 
     async def commit(self, changes: Changes) -> int:
@@ -141,56 +136,6 @@ class Checkpoint:
             compression_type="snappy",
             max_batch_size=BATCH_BYTES,
         )
-
-
-class CheckpointReader:
-    """Reads checkpoints; its calls block, for up to ``READ_SECONDS`` while the broker does not answer."""
-
-    READ_SECONDS = 60.0
-
-    def __init__(self, settings: Settings) -> None:
-        self._topic = settings.topic(CHECKPOINTS.name)
-        self._consumer = Consumer(
-            client_config(settings)
-            | {
-                "group.id": settings.topic("tidemark-checkpoints"),  # needed, but never joined
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                # The broker says at once that there is no more, and a full queue is looked at again at once.
-                "fetch.wait.max.ms": 10,
-                "fetch.queue.backoff.ms": 10,
-            }
-        )
-
-    def end(self, partition: int) -> int:
-        """Return the offset behind the last record, or behind the marker of its transaction."""
-        place = TopicPartition(self._topic, partition)
-        _, end = self._consumer.get_watermark_offsets(place, self.READ_SECONDS)
-        return int(end)
-
-    def read(self, partition: int) -> tuple[Folded, int]:
-        """Return what the partition's records leave, and its end. Raises TimeoutError."""
-        folded = Folded()
-        deadline = time.monotonic() + self.READ_SECONDS
-        self._consumer.assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING)])
-        try:
-            while time.monotonic() < deadline:
-                for message in self._consumer.consume(1_000, 0.01):
-                    error = message.error()
-                    if error is None:
-                        folded.add(message.key() or b"", message.value())
-                    elif error.code() == ClientError._PARTITION_EOF:
-                        return folded, message.offset() or 0
-                    elif not error.retriable():
-                        raise KafkaException(error)
-        finally:
-            self._consumer.unassign()
-        raise TimeoutError(f"{self._topic}-{partition} was not read to its end in {self.READ_SECONDS} s")
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._consumer.close()
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from streams.log_reader import Place
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 
@@ -14,8 +15,6 @@ from tidemark.settings import Settings
 LOOKS = 6
 ANSWER_SECONDS = 5.0
 
-#: A topic's name on the broker and a partition.
-Place = tuple[str, int]
 #: Where the state of each assigned partition stands; None where there is no state.
 Standing = Mapping[Place, int | None]
 

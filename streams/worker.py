@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from streams.checkpoints import Checkpoints
+from streams.log_reader import LogReader
 from streams.merging import MergeStage
 from streams.outbox import Outbox
 from streams.saving import Saving, Stage
@@ -26,14 +27,16 @@ log = get_logger("streams.worker")
 class StreamsWorker:
     """The state of the partitions this process owns. Everything runs on one event loop."""
 
-    def __init__(self, settings: Settings, outbox: Outbox, ticker: Ticker, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self, settings: Settings, outbox: Outbox, ticker: Ticker, checkpoints: Checkpoints, reader: LogReader
+    ) -> None:
         self.source = SourceStage(settings, outbox)
         self.merging = MergeStage(settings, outbox)
         self._stages: dict[str, Stage] = {
             settings.topic(stage.topic.name): stage for stage in (self.source, self.merging)
         }
         self._events_topic = settings.topic(self.source.topic.name)
-        self.saving = Saving(settings, self._stages, self.source, outbox, checkpoints)
+        self.saving = Saving(settings, self._stages, self.source, outbox, checkpoints, reader)
         self._ticker = ticker
         self._early_interval = settings.early_interval_ms / 1000
         # The last gap of each partition between its state and a batch: (offset expected, offset got).
@@ -46,10 +49,10 @@ class StreamsWorker:
             for partition in [partition for partition in stage.partitions if partition not in owned]:
                 stage.release(partition)
 
-    async def positions(self, consumer: Any, assigned: set[Any]) -> dict[Any, int]:
+    async def positions(self, assigned: set[Any]) -> dict[Any, int]:
         """Return where to read each assigned partition on: where its state, kept or restored, stands."""
         self.release(assigned)
-        return await self.saving.place(consumer, assigned)
+        return await self.saving.place(assigned)
 
     async def process(self, consumer: Any, event: Any) -> None:
         """Take a batch: the records of one partition that came in one fetch."""

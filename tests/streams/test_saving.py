@@ -1,14 +1,15 @@
 """The order of a checkpoint, and which state a partition goes on with, on the real broker's checkpoints."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from faust.types import TP
 
 from streams.checkpoints import Checkpoints
+from streams.log_reader import LogReader
 from streams.merging import MergeStage
 from streams.outbox import DeliveryFailed
 from streams.saving import Saving, Stage
@@ -60,17 +61,14 @@ class Worker:
         self.source = SourceStage(settings, outbox)
         self.merging = MergeStage(settings, outbox)
         stages: dict[str, Stage] = {self.events.topic: self.source, self.partials.topic: self.merging}
-        self.saving = Saving(settings, stages, self.source, outbox, checkpoints)
+        self.saving = Saving(settings, stages, self.source, outbox, checkpoints, cast(LogReader, self))
         self.log = {self.events: (0, 10), self.partials: (0, 10)}
 
-    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
-        return {tp: self.log[tp][0] for tp in tps}
-
-    async def highwaters(self, *tps: TP) -> dict[TP, int]:
-        return {tp: self.log[tp][1] for tp in tps}
+    def bounds(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+        return {place: self.log[TP(*place)] for place in places}
 
     async def place(self, *tps: TP) -> dict[TP, int]:
-        return await self.saving.place(self, set(tps or self.log))
+        return await self.saving.place(set(tps or self.log))
 
     def feed(self, drawing: str) -> None:
         self.source.process(3, [consumed(record) for record in log_of(timeline(drawing))])
@@ -124,9 +122,10 @@ def test_a_batch_that_comes_during_a_checkpoint_waits_for_the_next_one() -> None
 def on_kafka(settings: Settings, scenario: Callable[[Callable[[], Worker]], Coroutine[Any, Any, None]]) -> None:
     """Run a scenario with workers of one group on the broker's checkpoints."""
     opened: list[Worker] = []
+    reader = LogReader(settings)
 
     def worker() -> Worker:
-        opened.append(Worker(settings, Checkpoints(settings, GROUP), Steps()))
+        opened.append(Worker(settings, Checkpoints(settings, GROUP, reader), Steps()))
         return opened[-1]
 
     async def all_closed() -> None:
@@ -135,6 +134,7 @@ def on_kafka(settings: Settings, scenario: Callable[[Callable[[], Worker]], Coro
         finally:
             for one in opened:
                 await one.saving.close()
+            reader.close()
 
     asyncio.run(all_closed())
 
