@@ -24,6 +24,8 @@ LAST_COMMIT_SECONDS = 2.0
 
 #: Where each partition's state stands: the offset of the next record it needs.
 Positions = Callable[[set[TP]], Awaitable[dict[TP, int]]]
+#: Called before partitions go; they go when it returns.
+Revoked = Callable[[set[TP]], Awaitable[None]]
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -81,7 +83,8 @@ class BatchConsumer(driver.Consumer):
         self._read_offset[tp] = None
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget what was handed out of partitions that go; then as in Faust."""
+        """Have the states of partitions that go written down, forget what was handed out of them; then as in Faust."""
+        await cast(BatchTransport, self.transport).revoked(revoked)
         for tp in revoked:
             self._forget(tp)
         await super().on_partitions_revoked(revoked)
@@ -156,3 +159,4 @@ class BatchTransport(driver.Transport):
 
     Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
     positions: Positions
+    revoked: Revoked

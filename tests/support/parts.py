@@ -17,10 +17,11 @@ class Part:
 
     def __init__(self, settings: Settings, log: Path, *command: str, module: str = "tidemark") -> None:
         self._log = log
+        self.environment = settings.environment() | {"PYTHONPATH": ":".join(sys.path)}
         with log.open("ab") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, "--json", *command],
-                env=settings.environment() | {"PYTHONPATH": ":".join(sys.path)},
+                env=self.environment,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
             )
