@@ -145,9 +145,6 @@ async def _close(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except (TimeoutError, KafkaError):
         pass
-    failed = producer._txn_manager._transaction_waiter
-    if failed is not None and failed.done():
-        failed.exception()  # looked at, so that asyncio does not report it: whoever committed has heard of it
 
 
 def _is_fenced(error: BaseException | None) -> bool:
