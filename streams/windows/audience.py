@@ -43,11 +43,13 @@ class Sums(Struct, gc=False):
 class Audience:
     """The state of one site. ``panes`` holds the sums of its closed panes by their ends (ms)."""
 
-    __slots__ = ("changed", "panes", "saved", "site", "visitors", "visits")
+    __slots__ = ("changed", "more_visits", "panes", "saved", "site", "visitors", "visits")
 
     def __init__(self, site: str) -> None:
         self.site = site
-        self.visits: dict[tuple[str, str], Visit] = {}
+        #: By visitor; most have one session at a time. The others' further ones by visitor and session id.
+        self.visits: dict[str, Visit] = {}
+        self.more_visits: dict[tuple[str, str], Visit] = {}
         self.visitors: dict[str, Visitor] = {}
         self.panes: dict[int, Sums] = {}
         #: For the checkpoint: the panes have changed since, and it holds an entry of them.
@@ -61,17 +63,29 @@ class Audience:
             visitor = self.visitors[name] = Visitor(name)
         return visitor
 
-    def begin(self, name: str, session_id: str) -> Visit:
-        """Return a new place for a session id's events; there must be none yet."""
-        visitor = self.visitor(name)
-        visitor.visits += 1
-        visit = self.visits[name, session_id] = Visit(self.site, session_id, visitor)
-        return visit
+    def visit(self, name: str, session_id: str) -> Visit:
+        """Return the place of a session id's events, a new one if need be."""
+        first = self.visits.get(name)
+        if first is not None and first.session_id == session_id:
+            return first
+        found = self.more_visits.get((name, session_id)) if self.more_visits else None
+        if found is None:
+            visitor = self.visitor(name)
+            visitor.visits += 1
+            found = Visit(self.site, session_id, visitor)
+            if first is None:
+                self.visits[visitor.name] = found
+            else:
+                self.more_visits[visitor.name, session_id] = found
+        return found
 
     def leave(self, visit: Visit) -> None:
         """Let go of a visit that is over, and of its visitor if nothing else needs them."""
         visitor = visit.visitor
-        del self.visits[visitor.name, visit.session_id]
+        if self.visits.get(visitor.name) is visit:
+            del self.visits[visitor.name]
+        else:
+            del self.more_visits[visitor.name, visit.session_id]
         visitor.visits -= 1
         if not visitor.visits and not visitor.listed:
             del self.visitors[visitor.name]
@@ -128,4 +142,4 @@ class Audience:
 
     def is_over(self) -> bool:
         """Say whether nothing of the site is open or remembered any more."""
-        return not self.visits and not self.visitors and not self.panes
+        return not self.visitors and not self.panes

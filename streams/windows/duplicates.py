@@ -17,7 +17,7 @@ KIND = b"i"
 #: An id that is not known was accepted before all time (ms), so that it is no duplicate whatever the watermark.
 NEVER = -(2**62) - 2 * DUPLICATE_MS
 #: So many ids stand in the dict at most.
-RECENT_IDS = 4_096
+RECENT_IDS = 2_048
 #: A run is merged with the one before it unless that is so many times larger.
 GROWTH = 4
 #: Mixes an id's halves, so that ids that begin alike (some are made from the time) do not stand in one place.

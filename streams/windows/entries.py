@@ -99,7 +99,7 @@ def encode_visit(visit: Visit) -> bytes:
 def restore_visit(key: bytes, value: bytes, audiences: dict[str, Audience]) -> Visit:
     """Put a visit back in its site."""
     site, visitor, session_id = _visit_key(key[1:])
-    visit = audience(audiences, site).begin(visitor, session_id)
+    visit = audience(audiences, site).visit(visitor, session_id)
     saved = _visit(value)
     for name in _FIELDS:
         setattr(visit, name, getattr(saved, name))

@@ -32,13 +32,14 @@ class OpenWindows:
         self.unsaved = Unsaved()
         self._partition = partition
         self._funnel = funnel
-        self._due: dict[int, set[Visit]] = {}
+        # By the end at which they are over; with the number itself, so that all have one and the same object.
+        self._due: dict[int, tuple[int, set[Visit]]] = {}
         self._bounce = BounceWindow()
 
     @property
     def visits(self) -> int:
         """The number of visits that are open or have events."""
-        return sum(len(audience.visits) for audience in self.audiences.values())
+        return sum(len(audience.visits) + len(audience.more_visits) for audience in self.audiences.values())
 
     def begin(self, site: str) -> Audience:
         """Return the new state of a site that has none."""
@@ -65,7 +66,7 @@ class OpenWindows:
         visits = self.held.pop(end, None)
         if visits:
             self._close_panes(visits, end, offset, partials, out)
-        for visit in self._due.pop(end, ()):
+        for visit in self._due.pop(end, (end, ()))[1]:
             self._expire(visit, end, out)
         if end % SLIDE_MS == 0:
             self._close_sliding(end, offset, partials)
@@ -110,30 +111,30 @@ class OpenWindows:
         if over:
             out.sessions += over
             if planned:
-                self._due[planned].discard(visit)
+                self._due[planned][1].discard(visit)
         if visit.events:
             if not visit.changed:
                 self.unsaved.change(visit)
             if not visit.due:
-                self._plan(visit)
+                self._plan(visit, due(visit.last))
 
     def _expire(self, visit: Visit, end: int, out: Output) -> None:
         """End a visit whose last event is more than 30 min before ``end``; else plan it anew."""
         if due(visit.last) > end:
-            self._plan(visit)
+            self._plan(visit, due(visit.last))
             self.unsaved.change(visit)
             return
         out.sessions.append(summary(visit, self._funnel))
         visit.clear()
         self._let_go(visit)
 
-    def _plan(self, visit: Visit) -> None:
-        visit.due = due(visit.last)
-        planned = self._due.get(visit.due)
+    def _plan(self, visit: Visit, end: int) -> None:
+        planned = self._due.get(end)
         if planned is None:
-            planned = self._due[visit.due] = set()
-            self.agenda.add(visit.due)
-        planned.add(visit)
+            planned = self._due[end] = end, set()
+            self.agenda.add(end)
+        visit.due = planned[0]
+        planned[1].add(visit)
 
     def _let_go(self, visit: Visit) -> None:
         """Forget a visit that is over, unless events wait for the session id's next one."""
@@ -191,8 +192,7 @@ class OpenWindows:
         visits, seen, held = restore(entries, self.audiences)
         self.unsaved.restored(entries)
         for visit in visits:
-            self._due.setdefault(visit.due, set()).add(visit)
-            self.agenda.add(visit.due)
+            self._plan(visit, visit.due)
         bounce_start = floor_to(watermark, BOUNCE_MS)
         for end, site, visitor, page_views in seen:
             visitor.page_views += page_views if end > bounce_start else 0
@@ -208,7 +208,7 @@ class OpenWindows:
             self.agenda.add(bounce_start + BOUNCE_MS)
         for end, (site, name, session_id, event) in held:
             audience = self.audiences.get(site) or self.begin(site)
-            visit = audience.visits.get((name, session_id)) or audience.begin(name, session_id)
+            visit = audience.visit(name, session_id)
             visit.held = [*(visit.held or ()), event]
             visit.listed = end
             if end in self.held:

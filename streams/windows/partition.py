@@ -53,7 +53,7 @@ class PartitionWindows:
         self._ids.settle(self.watermark)
         return out
 
-    def _judge(  # noqa: PLR0912
+    def _judge(  # noqa: PLR0912, PLR0915
         self,
         records: Sequence[Record],
         contents: list[Placed | InvalidEvent | None],
@@ -88,7 +88,9 @@ class PartitionWindows:
                     out.accepted += 1
                     recent[event_id] = time
                     audience = audiences.get(site) or windows.begin(site)
-                    visit = audience.visits.get((visitor, session_id)) or audience.begin(visitor, session_id)
+                    visit = audience.visits.get(visitor)
+                    if visit is None or visit.session_id != session_id:
+                        visit = audience.visit(visitor, session_id)
                     if visit.held is None:
                         visit.held = [event]
                     else:
@@ -166,6 +168,16 @@ class PartitionWindows:
     def open_visits(self) -> int:
         """The number of open visits, and of session ids whose first event waits for its pane."""
         return self._open.visits
+
+    @property
+    def ids(self) -> int:
+        """The number of event ids that are remembered."""
+        return len(self._ids)
+
+    @property
+    def ids_bytes(self) -> int:
+        """What the remembered ids take in memory once they are packed."""
+        return self._ids.packed_bytes
 
     def _dead_letter(self, record: Record, reason: str, text: str) -> DeadLetter:
         return DeadLetter(
