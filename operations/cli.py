@@ -162,7 +162,7 @@ def redrive(
             _say("possible", copy.place)
         raise typer.Exit(int(refused > 0))
     if sys.stdin.isatty() and not yes:
-        typer.confirm(f"Send {len(to_send):,} records again?", abort=True)
+        typer.confirm(f"Send {len(to_send):,} again?", abort=True)
     failed = sum([_report(outcome) for outcome in redriver(settings).redrive(to_send)])
     raise typer.Exit(int(refused + failed > 0))
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from deploy.local.addresses import free_ports
+from operations import cli
 from operations.rules import iso
 from tests.operations.letters import command, event, letter, lines, listed, now, put, send
 from tests.sinks.results import visit
@@ -147,7 +150,11 @@ def test_a_record_whose_partition_is_gone_fails_and_is_not_marked(settings: Sett
     ],
 )
 def test_wrong_usage_ends_with_2(words: list[str]) -> None:
-    assert command(Settings(), *words).returncode == 2
+    app = typer.Typer()
+    cli.mount(app)
+    result = CliRunner().invoke(app, ["dead-letters", *words], env={"COLUMNS": "300", "TERM": "dumb"})
+    assert result.exit_code == 2
+    assert "expected" in result.output or "--limit" in result.output
 
 
 def test_a_letter_that_is_not_there_and_a_broker_that_is_not_there_end_with_1(settings: Settings) -> None:

@@ -38,7 +38,6 @@ def test_a_late_event_is_late_for_ever() -> None:
         (NOW + MAX_AHEAD_MS, None),
         (NOW + MAX_AHEAD_MS + 1, "can be sent again from 2023-11-14T22:15:00.001Z on"),
         (10**17, f"can be sent again from {10**17 - MAX_AHEAD_MS} ms on"),
-        # The pane's end and the lateness: 22:14:55 + 5 s + 2 s is after now, with 5 s less it is not.
         (NOW - PANE_MS, None),
         (NOW - PANE_MS - 1, "has closed at 2023-11-14T22:14:57.000Z"),
     ],
@@ -46,6 +45,13 @@ def test_a_late_event_is_late_for_ever() -> None:
 def test_the_time_in_which_an_event_can_be_sent_again(timestamp: int, refused: str | None) -> None:
     said = why(event(timestamp), FUTURE_TIMESTAMP)
     assert said is None if refused is None else refused in (said or "")
+
+
+def test_a_window_closes_when_the_lateness_has_passed_since_its_end() -> None:
+    place, record = Place(EVENTS.name, 3, 7), letter(event(NOW - 1), INVALID_FIELD, 7)
+    end = NOW + LATENESS_MS
+    assert refusal(place, record, now=end - 1, lateness_ms=LATENESS_MS) is None
+    assert "would be late now" in (refusal(place, record, now=end, lateness_ms=LATENESS_MS) or "")
 
 
 @pytest.mark.parametrize(
