@@ -6,11 +6,8 @@ get the same decoded results, batches of 1000, and a new bucket a run; every run
 
 import json
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -21,9 +18,8 @@ from influxdb_client.client.write_api import WriteOptions
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.addresses import free_ports
+from benchmarks.own_stack import own_stack
 from deploy.local.provision import create_bucket
-from deploy.local.stack import LocalStack
 from sinks.app import open_influxdb
 from sinks.batch import Point, Record
 from sinks.influxdb import BATCH_POINTS, PointWriter
@@ -34,7 +30,6 @@ from tidemark.settings import Settings
 POINTS = 100_000
 RUNS = 3
 SITES = 100
-CACHE = Path(".tidemark/cache")
 
 Way = Callable[[InfluxDBClient, str, list[MetricUpdate]], None]
 
@@ -80,23 +75,6 @@ def results_of_today() -> list[MetricUpdate]:
     ]
 
 
-@contextmanager
-def own_influxdb() -> Iterator[Settings]:
-    """Start servers of our own; yield the settings that point there."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            data_dir=Path(folder),
-            kafka_bootstrap_servers=f"127.0.0.1:{free_ports(2)}",
-            influxdb_url=f"http://127.0.0.1:{free_ports()}",
-        )
-        stack = LocalStack(settings, cache=CACHE)
-        stack.start()
-        try:
-            yield stack.settings
-        finally:
-            stack.stop()
-
-
 def measure(settings: Settings, way: Way, bucket: str, results: list[MetricUpdate]) -> float:
     """Return points a second. Raises RuntimeError when InfluxDB does not hold every one of them afterwards."""
     settings = settings.model_copy(update={"influxdb_bucket": bucket})
@@ -123,7 +101,7 @@ def main() -> None:
     results = results_of_today()
     ways: dict[str, Way] = {"lines, synchronous": as_the_sink_does, "Point, WriteApi": as_the_client_does}
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    with own_influxdb() as settings:
+    with own_stack() as settings:
         for run in range(RUNS):
             for number, (name, way) in enumerate(ways.items()):
                 rates[name].append(measure(settings, way, f"way{number}-run{run}", results))

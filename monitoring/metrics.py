@@ -1,11 +1,19 @@
 """Every Prometheus metric of Tidemark, named once; parts import them from here and serve them on loopback."""
 
-from prometheus_client import Counter, Gauge, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 EVENTS = Counter(
     "analytics_pipeline_events", "Records a stage has dealt with, by what became of them.", ["stage", "outcome"]
 )
 ERRORS = Counter("analytics_pipeline_errors", "Failures a stage has met, by reason.", ["stage", "reason"])
+CHECKPOINTS = Counter("analytics_pipeline_checkpoints", "Checkpoints of a state, by what became of them.", ["outcome"])
+CHECKPOINT_BYTES = Counter("analytics_pipeline_checkpoint_bytes", "Keys and values written to checkpoints.")
+CHECKPOINT_SECONDS = Histogram("analytics_pipeline_checkpoint_seconds", "How long a checkpoint's transaction took.")
+CHECKPOINT_TIME = Gauge(
+    "analytics_pipeline_checkpoint_timestamp_seconds",
+    "When the last checkpoint of a state was made; its age is the time since. By partition of stream-checkpoints.",
+    ["partition"],
+)
 CONNECTIONS = Gauge("websocket_server_active_connections", "WebSocket clients that are connected.")
 OUTBOX_CONFLATED = Counter(
     "websocket_server_conflated_updates", "Updates a slow client never saw because a newer one replaced them."

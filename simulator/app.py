@@ -128,9 +128,8 @@ class Run:
         self._plan = plan = Plan(
             options.load, options.faults, self._start_ms, duration_ms=options.duration_ms, count=options.count
         )
-        send, due, hurry = self._sender.send, pacer.due, plan.is_draining
-        for send_ms, record in plan:
-            send(record, due(send_ms, hurry))
+        for scheduled, records in pacer.waves(plan, plan.is_draining):
+            self._sender.send(records, scheduled)
 
     def _begin(self) -> Pacer | MaxSpeed:
         """Settle when the run starts: in event time and, if it is paced, on the clock."""

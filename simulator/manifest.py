@@ -3,8 +3,9 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import inf
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from simulator.plan import BadRecord, Record
 from simulator.visitors import Step
 from tidemark.events import CONVERSION, MICROS
 
+_site_and_type = attrgetter("visit.person.site", "act.event_type")
 _MICROS_PER_CENT = MICROS // 100
 
 
@@ -35,11 +37,11 @@ class Tally:
         self.first_ms = inf
         self.last_ms = -inf
 
-    def acknowledge(self, records: Iterable[Record]) -> None:
+    def acknowledge(self, records: Sequence[Record]) -> None:
         """Count records that are in the log; the first of an event is the event, the others are its duplicates."""
         steps = []
+        self.acknowledged += len(records)
         for record in records:
-            self.acknowledged += 1
             if isinstance(record, BadRecord):
                 self.bad[record.kind] += 1
             elif record.acknowledged:
@@ -52,12 +54,12 @@ class Tally:
             self._count(steps)
 
     def _count(self, steps: list[Step]) -> None:
-        self.events.update([(step.visit.person.site, step.event_type) for step in steps])
+        self.events.update(map(_site_and_type, steps))
         for visit in [step.visit for step in steps if not step.visit.acknowledged]:
             self.visits[visit.person.site] += not visit.acknowledged
             visit.acknowledged = True
-        for step in [step for step in steps if step.cents]:
-            self.cents[step.visit.person.site] += step.cents
+        for step in [step for step in steps if step.act.cents]:
+            self.cents[step.visit.person.site] += step.act.cents
         times = [step.at_ms for step in steps]
         self.first_ms = min(self.first_ms, *times)
         self.last_ms = max(self.last_ms, *times)

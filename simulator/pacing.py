@@ -1,16 +1,22 @@
 """The open loop: when each record is due, and how far behind its schedule it was sent and acknowledged."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from math import ceil
+from typing import TypeVar
 
 #: A record sent later than this after its time is behind schedule (s).
 TOLERANCE_S = 0.1
 #: The longest wait at a stretch (s), so that a stop is noticed.
 _SLICE_S = 0.1
+_WAVE_AT_FULL_SPEED = 256
 _EXACT_TO_MS = 10_000
 
 Clock = Callable[[], float]
+Item = TypeVar("Item")
+#: The scheduled time (s, on the clock) of the first of some records, and these.
+Wave = tuple[float, list[Item]]
 
 
 class Pacer:
@@ -24,17 +30,31 @@ class Pacer:
         self._clock = clock
         self._idle = idle
 
-    def due(self, send_ms: int, hurry: Callable[[], bool]) -> float:
-        """Wait until ``send_ms`` after the start, or until ``hurry`` says so; return the record's scheduled time (s).
+    def waves(self, planned: Iterable[tuple[int, Item]], hurry: Callable[[], bool]) -> Iterator[Wave[Item]]:
+        """Yield what is due when it is, ``send_ms`` after the start, or when ``hurry`` says so.
 
-        Of a record that goes before its time the scheduled time is now.
+        Records of the same ms may share a wave. Of one that goes before its time the scheduled time is now.
         """
-        scheduled = self._start + send_ms / 1_000
-        while (ahead := scheduled - self._clock()) > 0:
-            if hurry():
-                return self._clock()
-            self._idle(min(ahead, _SLICE_S))
-        return scheduled
+        scheduled, wave, wave_ms = 0.0, list[Item](), 0
+        now = self._clock()
+        for send_ms, record in planned:
+            due = self._start + send_ms / 1_000
+            if wave and (due > now or send_ms != wave_ms):
+                yield scheduled, wave
+                wave = []
+            if due > now:
+                now = self._wait(due, hurry)
+            if not wave:
+                scheduled, wave_ms = min(due, now), send_ms
+            wave.append(record)
+        if wave:
+            yield scheduled, wave
+
+    def _wait(self, due: float, hurry: Callable[[], bool]) -> float:
+        """Return the time after the wait."""
+        while (now := self._clock()) < due and not hurry():
+            self._idle(min(due - now, _SLICE_S))
+        return now
 
 
 class MaxSpeed:
@@ -43,9 +63,11 @@ class MaxSpeed:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def due(self, send_ms: int, hurry: Callable[[], bool]) -> float:
-        """Return now."""
-        return self._clock()
+    def waves(self, planned: Iterable[tuple[int, Item]], hurry: Callable[[], bool]) -> Iterator[Wave[Item]]:
+        """Yield the records as they come, scheduled now."""
+        remaining = iter(planned)
+        while wave := [record for _, record in islice(remaining, _WAVE_AT_FULL_SPEED)]:
+            yield self._clock(), wave
 
 
 class Punctuality:
@@ -56,10 +78,10 @@ class Punctuality:
         self.worst_behind_ms = 0.0
         self._latencies: Counter[int] = Counter()
 
-    def sent(self, behind_s: float) -> None:
-        """Count a record that Kafka's client took so many seconds after its scheduled time."""
+    def sent(self, behind_s: float, records: int) -> None:
+        """Count records that Kafka's client took so many seconds after their scheduled time."""
         if behind_s > TOLERANCE_S:
-            self.behind += 1
+            self.behind += records
             self.worst_behind_ms = max(self.worst_behind_ms, behind_s * 1_000)
 
     def acknowledged(self, latency_s: float, records: int) -> None:

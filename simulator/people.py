@@ -1,6 +1,6 @@
 """Who visits: for each number of the population a person with a browser, a place and a user id (most have one)."""
 
-from random import Random
+from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
@@ -81,12 +81,13 @@ def new_visit(visitor: Person, bits: int) -> Visit:
 
 def person(seed: int, sites: int, number: int) -> Person:
     """Return who has this number: the same one for the same arguments, whoever else has been asked for."""
-    rng = Random(f"{seed}/person/{number}")
-    country, city, currency = rng.choice(_PLACES)
-    device, system, browser, agent = rng.choice(_BROWSERS)
+    # A digest, not a generator of its own: seeding one for each would take longer than all the rest of the visit.
+    digest = blake2b(f"{seed}/person/{number}".encode(), digest_size=16).digest()
+    country, city, currency = _PLACES[digest[0] % len(_PLACES)]
+    device, system, browser, agent = _BROWSERS[digest[1] % len(_BROWSERS)]
     data = SessionData(
         user_agent=agent,
-        ip_address=f"{rng.choice(_NETWORKS)}.{rng.randrange(1, 255)}",
+        ip_address=f"{_NETWORKS[digest[2] % len(_NETWORKS)]}.{1 + digest[3] % 254}",
         country=country,
         city=city,
         device_type=device,
@@ -94,8 +95,8 @@ def person(seed: int, sites: int, number: int) -> Person:
         os=system,
     )
     return Person(
-        user_id=None if rng.randrange(10) < ANONYMOUS_OF_TEN else f"user-{number:06d}",
-        site=site_name(rng.randrange(sites)),
+        user_id=None if digest[4] % 10 < ANONYMOUS_OF_TEN else f"user-{number:06d}",
+        site=site_name(int.from_bytes(digest[5:]) % sites),
         session_data=msgspec.json.encode(data),
         currency=currency,
     )

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from math import inf
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -18,10 +17,12 @@ log = get_logger("simulator")
 
 #: How many records are handed over before delivery reports are served.
 _POLL_EVERY = 64
+#: The partitioner's choice; confluent-kafka does not name it.
+_ANY_PARTITION = -1
 #: A broker that has just started may not know its topics for a moment.
 _TOPIC_GRACE_S = 3.0
-#: Records that are due within so many seconds of each other may share a wave.
-_WAVE_S = 0.001
+
+Report = Callable[[KafkaError | None, Message], None]
 
 
 class SendError(Exception):
@@ -56,18 +57,18 @@ class Connection:
             log.info("the broker is back")
 
 
-class Wave:
+class _Wave:
     """Records that share one delivery callback: one for each would cost as much as its sending.
 
-    ``due``: when the first was, on the clock (s); the others less than 1 ms later. Of ``records`` those that fail are
-    taken out; ``acknowledged`` says how many are in the log.
+    ``due``: when the first was, on the clock (s). Of ``records`` those that fail are taken out; ``acknowledged`` says
+    how many are in the log.
     """
 
     __slots__ = ("acknowledged", "due", "records")
 
-    def __init__(self, due: float) -> None:
+    def __init__(self, due: float, records: list[Record]) -> None:
         self.due = due
-        self.records: list[Record] = []
+        self.records = records
         self.acknowledged = 0
 
     def take_out(self, value: bytes | None) -> None:
@@ -95,9 +96,9 @@ class Sender:
         self._connection = connection
         self._clock = clock
         self._beat = beat
-        self._delivered: list[Wave] = []
-        self._failing: list[Wave] = []
-        self._begin_wave(-inf)
+        self._delivered: list[_Wave] = []
+        self._failing: list[_Wave] = []
+        self._unpolled = 0
 
     def find_topic(self, given_up: Callable[[], bool]) -> bool:
         """Wait for the broker; return False if given up. Raises SendError if it is there and the topic is not."""
@@ -122,28 +123,42 @@ class Sender:
             error = away.args[0]
         return error
 
-    def send(self, record: Record, scheduled: float) -> None:
-        """Hand a record over, waiting while the producer's queue is full. ``scheduled``: its time on the clock (s)."""
+    def send(self, records: list[Record], scheduled: float) -> None:
+        """Hand records over, waiting while the producer's queue is full. ``scheduled``: their time on the clock (s).
+
+        The list is the sender's from then on.
+        """
+        report = partial(self._on_delivery, _Wave(scheduled, records))
+        self._unpolled += len(records)
         while True:
-            if not 0 <= scheduled - self._wave.due < _WAVE_S:
-                self._begin_wave(scheduled)
-            try:
-                self._producer.produce(self._topic, record.value, record.key, on_delivery=self._report)
+            taken = self._hand_over(records, report)
+            self._punctuality.sent(self._clock() - scheduled, taken)
+            records = records[taken:]
+            if not records:
                 break
-            except BufferError:
-                self.poll(0.1)
-            except KafkaException as error:
-                raise SendError(f"the producer has failed: {error.args[0].str()}") from error
-        self._wave.records.append(record)
-        self._punctuality.sent(self._clock() - scheduled)
-        self._tally.sent += 1
-        if self._tally.sent % _POLL_EVERY == 0:
+            self.poll(0.1)
+        if self._unpolled >= _POLL_EVERY:
             self.poll(0)
+
+    def _hand_over(self, records: list[Record], report: Report) -> int:
+        """Return how many of the records, from the first on, have found room in the producer's queue."""
+        produce, topic = self._producer.produce, self._topic
+        taken = 0
+        try:
+            for record in records:
+                produce(topic, record.value, record.key, _ANY_PARTITION, report)
+                taken += 1
+        except BufferError:
+            pass
+        except KafkaException as error:
+            raise SendError(f"the producer has failed: {error.args[0].str()}") from error
+        finally:
+            self._tally.sent += taken
+        return taken
 
     def poll(self, seconds: float) -> None:
         """Serve delivery reports for at most so long."""
-        # Reports are served only here, so that no wave can seem complete while it grows.
-        self._begin_wave(-inf)
+        self._unpolled = 0
         self._producer.poll(seconds)
         self._settle()
         self._beat()
@@ -155,12 +170,7 @@ class Sender:
                 self._producer.purge()
             self.poll(0.1)
 
-    def _begin_wave(self, due: float) -> None:
-        # Not in the wave: the two would be a cycle that is freed late.
-        self._wave = Wave(due)
-        self._report = partial(self._on_delivery, self._wave)
-
-    def _on_delivery(self, wave: Wave, error: KafkaError | None, message: Message) -> None:
+    def _on_delivery(self, wave: _Wave, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self._delivered.append(wave)
         else:

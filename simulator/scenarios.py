@@ -37,6 +37,10 @@ class Scenario:
             passed += seconds
         return passed
 
+    def bend(self, loads: list[float]) -> list[float]:
+        """Return ``seconds`` of each of them."""
+        return [self.seconds(load) for load in loads] if self._uneven else loads
+
     def load(self, seconds: float) -> float:
         """Return how much load the first ``seconds`` hold."""
         turns, rest = divmod(seconds, self._turn_seconds)
@@ -55,6 +59,10 @@ class Scenario:
                 return phase.bouncing
             rest -= phase.seconds
         return self.phases[-1].bouncing
+
+    @cached_property
+    def _uneven(self) -> bool:
+        return any(phase.factor != 1 for phase in self.phases)
 
     @cached_property
     def _stretches(self) -> list[tuple[float, float, float]]:

@@ -2,15 +2,19 @@
 
 import asyncio
 import os
-from typing import Any, NoReturn
+from collections.abc import Awaitable
+from typing import Any, NoReturn, TypeVar
 
 import faust
 from confluent_kafka import Producer
 from faust.types import TP
 
+from streams.checkpoints import Checkpoints
+from streams.log_reader import LogReader
 from streams.outbox import Outbox
 from streams.ticker import Ticker
 from streams.transport import BatchTransport
+from streams.watchdog import Watchdog
 from streams.worker import StreamsWorker
 from tidemark.kafka import producer_config
 from tidemark.logs import get_logger
@@ -23,8 +27,14 @@ log = get_logger("streams.app")
 GROUP = "tidemark-streams"
 #: So many batches wait for an agent at most: a batch can be a megabyte.
 WAITING_BATCHES = 16
-#: So long may the broker take to tell where the logs begin.
-POSITIONS_SECONDS = 30.0
+#: So long may it take to restore the states of the partitions that came.
+POSITIONS_SECONDS = 60.0
+#: So long do partitions that go wait for their checkpoints, less than the session timeout: it goes on without them.
+REVOKED_SECONDS = 3.0
+#: So long does a worker that stops wait for its last checkpoints.
+LAST_SECONDS = 5.0
+
+T = TypeVar("T")
 
 
 class StreamsApp(faust.App):
@@ -35,15 +45,32 @@ class StreamsApp(faust.App):
     def _new_transport(self) -> BatchTransport:
         transport = BatchTransport(self.conf.broker_consumer, self)
         transport.positions = self._positions
+        transport.revoked = self._revoked
         return transport
 
+    async def on_stop(self) -> None:
+        """Write all states down before the partitions are given back; then as in Faust."""
+        self.flow_control.suspend()
+        await _within(LAST_SECONDS, self.worker.saving.close())
+        await super().on_stop()
+
     async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
-        try:
-            async with asyncio.timeout(POSITIONS_SECONDS):
-                return await self.worker.positions(self.consumer, assigned)
-        except Exception as error:
-            # Faust's own timeout would end its recovery service without a word, and the worker would stand still.
-            die(error)
+        return await or_die(self._positions_in_time(assigned))
+
+    async def _positions_in_time(self, assigned: set[TP]) -> dict[TP, int]:
+        # Faust's own timeout would end its recovery service without a word, and the worker would stand still.
+        async with asyncio.timeout(POSITIONS_SECONDS):
+            return await self.worker.positions(assigned)
+
+    async def _revoked(self, revoked: set[TP]) -> None:
+        await _within(REVOKED_SECONDS, self.worker.saving.revoke(revoked))
+
+
+async def _within(seconds: float, work: Awaitable[None]) -> None:
+    """Wait so long for some work, and let it go on if it is not done then."""
+    _, late = await asyncio.wait({asyncio.ensure_future(or_die(work))}, timeout=seconds)
+    if late:
+        log.warning("checkpoints are still under way", seconds=seconds)
 
 
 def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
@@ -65,30 +92,27 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
     )
     producer = Producer(producer_config(settings, linger_ms=0) | {"queue.buffering.max.messages": 1_000_000})
     outbox = Outbox(producer, settings.topic)
-    app.worker = StreamsWorker(settings, outbox, Ticker(settings))
+    reader = LogReader(settings)
+    checkpoints = Checkpoints(settings, GROUP, reader)
+    app.worker = worker = StreamsWorker(settings, outbox, Ticker(settings), checkpoints, reader)
     _add_agents(app, settings)
+    Watchdog(settings, worker.saving.standing, die).start()
     return app, outbox
 
 
 def _add_agents(app: StreamsApp, settings: Settings) -> None:
     async def consume(stream: Any) -> None:
         async for event in stream.noack().events():
-            try:
-                await app.worker.process(app.consumer, event)
-            except Exception as error:
-                die(error)
+            await or_die(app.worker.process(app.consumer, event))
 
     async def send_early() -> None:
-        try:
-            await app.worker.send_early(app.consumer)
-        except Exception as error:
-            die(error)
+        await or_die(app.worker.send_early(app.consumer))
 
     async def look_after() -> None:
-        try:
-            await app.worker.look_after(app.consumer)
-        except Exception as error:
-            die(error)
+        await or_die(app.worker.look_after(app.consumer))
+
+    async def save() -> None:
+        await or_die(app.worker.saving.for_ever())
 
     async def release(_: Any, /, *assigned: Any, signal: Any, **__: Any) -> None:
         app.worker.release(assigned[0])
@@ -100,6 +124,15 @@ def _add_agents(app: StreamsApp, settings: Settings) -> None:
     app.on_partitions_assigned.connect(release, weak=False)
     app.task(send_early)
     app.task(look_after)
+    app.task(save)
+
+
+async def or_die(work: Awaitable[T]) -> T:
+    """Do some work of the worker; if it fails, the process ends."""
+    try:
+        return await work
+    except Exception as error:
+        die(error)
 
 
 def die(error: Exception) -> NoReturn:

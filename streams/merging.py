@@ -1,13 +1,14 @@
 """Stage two: partials and markers → the results of whole sites on processed-metrics."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from monitoring import metrics
 from streams.outbox import Outbox
 from streams.windows import partials
+from streams.windows.checkpoint import Changes
 from streams.windows.merge import MergeWindows
 from streams.windows.records import Record
 from tidemark import results
@@ -23,17 +24,33 @@ class MergeStage:
     """The ``metric-partials`` partitions this worker owns."""
 
     topic = PARTIALS
+    #: Where its checkpoints begin in ``stream-checkpoints``: after the source partitions'.
+    first_checkpoint = EVENTS.partitions
 
     def __init__(self, settings: Settings, outbox: Outbox) -> None:
         self._outbox = outbox
         self.partitions: dict[int, MergeWindows] = {}
 
-    def open(self, partition: int, offset: int) -> MergeWindows:
-        """Begin a partition with empty state at the start of its log; past 0, retention has deleted its head."""
-        windows = MergeWindows(EVENTS.partitions, whole=offset == 0)
-        windows.offset = offset
+    def open(self, partition: int, entries: Mapping[bytes, bytes], start: int) -> MergeWindows:
+        """Begin a partition where its checkpoint stands; without one with empty state, at the start of its log.
+
+        A log that does not start at 0 has lost its head to retention. Raises StateError.
+        """
+        if entries:
+            windows = MergeWindows.restored(entries, EVENTS.partitions)
+        else:
+            windows = MergeWindows(EVENTS.partitions, whole=start == 0)
+            windows.offset = start
         self.partitions[partition] = windows
         return windows
+
+    def skip(self, partition: int, entries: Mapping[bytes, bytes], start: int) -> Changes:
+        """Go on at the log's start with empty state: sums that lack what was deleted would be wrong finals.
+
+        Returns what that changes in the checkpoint.
+        """
+        windows = self.open(partition, {}, start)
+        return [*((key, None) for key in entries), *windows.changes()]
 
     def release(self, partition: int) -> None:
         """Forget a partition that is another worker's now."""

@@ -1,10 +1,11 @@
 """Stage one: batches of events → windows of their partition → partials, visits, alerts and dead letters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from monitoring import metrics
 from streams.outbox import Outbox
 from streams.windows import partials
+from streams.windows.checkpoint import Changes
 from streams.windows.output import Output
 from streams.windows.partition import PartitionWindows
 from streams.windows.records import Record
@@ -20,6 +21,8 @@ class SourceStage:
     """The source partitions this worker owns, and what it owes the merge."""
 
     topic = EVENTS
+    #: Where its checkpoints begin in ``stream-checkpoints``.
+    first_checkpoint = 0
 
     def __init__(self, settings: Settings, outbox: Outbox) -> None:
         self._settings = settings
@@ -28,12 +31,28 @@ class SourceStage:
         # Progress whose partials are sent but perhaps not acknowledged yet.
         self._progress: dict[int, list[tuple[int, int]]] = {}
 
-    def open(self, partition: int, offset: int) -> PartitionWindows:
-        """Begin a partition with empty state at the start of its log."""
-        windows = PartitionWindows(partition, lateness_ms=self._settings.lateness_ms, funnel=self._settings.funnel)
-        windows.offset = offset
+    def open(self, partition: int, entries: Mapping[bytes, bytes], start: int) -> PartitionWindows:
+        """Begin a partition where its checkpoint stands; without one with empty state, at the start of its log.
+
+        Raises StateError.
+        """
+        lateness_ms, funnel = self._settings.lateness_ms, self._settings.funnel
+        if entries:
+            windows = PartitionWindows.restored(entries, partition, lateness_ms=lateness_ms, funnel=funnel)
+        else:
+            windows = PartitionWindows(partition, lateness_ms=lateness_ms, funnel=funnel)
+            windows.offset = start
         self.partitions[partition] = windows
         return windows
+
+    def skip(self, partition: int, entries: Mapping[bytes, bytes], start: int) -> Changes:
+        """Go on at the log's start: what was deleted is missing from the results, the state is good for the rest.
+
+        Returns what that changes in the checkpoint.
+        """
+        windows = self.partitions[partition]
+        windows.offset = start
+        return windows.changes()
 
     def release(self, partition: int) -> None:
         """Forget a partition that is another worker's now."""

@@ -46,7 +46,8 @@ class Ticks:
     def is_due(self, partition: int, watermark: int, monotonic: int) -> bool:
         """Say whether a partition needs a tick now: the end of its open pane + lateness is past on the broker's clock.
 
-        A partition without any record gets one at once, for its append time.
+        A partition without any record gets one at once, for its append time; so does any while the broker's clock is
+        not known, which happens when a worker goes on where it stood and nothing new comes.
         """
         if monotonic < self._paused_until:
             return False
@@ -55,7 +56,7 @@ class Ticks:
             return False
         if watermark != NO_WATERMARK:
             now = self.clock.now(monotonic)
-            if now is None or now <= floor_to(watermark, PANE_MS) + PANE_MS + self._lateness_ms:
+            if now is not None and now <= floor_to(watermark, PANE_MS) + PANE_MS + self._lateness_ms:
                 return False
         self._sent[partition] = monotonic
         return True

@@ -1,11 +1,14 @@
-"""One streams worker: its stages, its outbox and ticks; what to do with a batch, and what is due in between."""
+"""One streams worker: its stages, their checkpoints, ticks; what to do with a batch, and what is due in between."""
 
 import asyncio
 import time
 from typing import Any
 
+from streams.checkpoints import Checkpoints
+from streams.log_reader import LogReader
 from streams.merging import MergeStage
 from streams.outbox import Outbox
+from streams.saving import Saving, Stage
 from streams.source import SourceStage
 from streams.ticker import Ticker
 from tidemark.logs import get_logger
@@ -15,28 +18,27 @@ from tidemark.settings import Settings
 EARLY_SHARE = 0.15
 #: A partition that is further behind (records) sends no early results: they would be of the past.
 EARLY_LAG = 5_000
-#: How often markers, acks and ticks are looked after.
+#: How often markers and ticks are looked after.
 SETTLE_SECONDS = 0.01
 
 log = get_logger("streams.worker")
-
-Stage = SourceStage | MergeStage
 
 
 class StreamsWorker:
     """The state of the partitions this process owns. Everything runs on one event loop."""
 
-    def __init__(self, settings: Settings, outbox: Outbox, ticker: Ticker) -> None:
+    def __init__(
+        self, settings: Settings, outbox: Outbox, ticker: Ticker, checkpoints: Checkpoints, reader: LogReader
+    ) -> None:
         self.source = SourceStage(settings, outbox)
         self.merging = MergeStage(settings, outbox)
         self._stages: dict[str, Stage] = {
             settings.topic(stage.topic.name): stage for stage in (self.source, self.merging)
         }
         self._events_topic = settings.topic(self.source.topic.name)
-        self._outbox = outbox
+        self.saving = Saving(settings, self._stages, self.source, outbox, checkpoints, reader)
         self._ticker = ticker
         self._early_interval = settings.early_interval_ms / 1000
-        self._unsettled: list[Any] = []
         # The last gap of each partition between its state and a batch: (offset expected, offset got).
         self._gaps: dict[Any, tuple[int, int]] = {}
 
@@ -47,18 +49,10 @@ class StreamsWorker:
             for partition in [partition for partition in stage.partitions if partition not in owned]:
                 stage.release(partition)
 
-    async def positions(self, consumer: Any, assigned: set[Any]) -> dict[Any, int]:
-        """Return where to read each assigned partition on: where its state stands.
-
-        A partition that is new here has no state yet: it is read from the start of its log, which gives the same state.
-        """
+    async def positions(self, assigned: set[Any]) -> dict[Any, int]:
+        """Return where to read each assigned partition on: where its state, kept or restored, stands."""
         self.release(assigned)
-        new = [tp for tp in assigned if tp.partition not in self._stages[tp.topic].partitions]
-        starts = await consumer.earliest_offsets(*new) if new else {}
-        for tp in new:
-            self._stages[tp.topic].open(tp.partition, starts[tp])
-        log.info("partitions assigned", all=len(assigned), new=len(new))
-        return {tp: self._stages[tp.topic].partitions[tp.partition].offset for tp in assigned}
+        return await self.saving.place(assigned)
 
     async def process(self, consumer: Any, event: Any) -> None:
         """Take a batch: the records of one partition that came in one fetch."""
@@ -71,13 +65,14 @@ class StreamsWorker:
         if records[0].offset < state.offset:
             records = [record for record in records if record.offset >= state.offset]
         if records and self._is_gap(tp, state.offset, records[0].offset):
+            self.saving.forget(tp)
             await consumer.reread(tp, state.offset)
             return
         if records:
             stage.process(tp.partition, records)
             if tp.topic == self._events_topic:
                 self._ticker.observe(records[-1].timestamp)
-        self._unsettled.append(event)
+        self.saving.hand_in(event)
 
     def _is_gap(self, tp: Any, expected: int, got: int) -> bool:
         """Say whether to read again what is missing before a batch.
@@ -104,21 +99,12 @@ class StreamsWorker:
             await asyncio.sleep(max(self._early_interval, cost / EARLY_SHARE))
 
     async def look_after(self, consumer: Any) -> None:
-        """For ever: markers, acks and ticks."""
+        """For ever: markers and ticks."""
         while True:
-            await self.settle()
+            await self.saving.settle()
             lags = self._lags(consumer, self._events_topic, self.source)
             self._ticker.tick({p: self.source.partitions[p].watermark for p, lag in lags.items() if lag == 0})
             await asyncio.sleep(SETTLE_SECONDS)
-
-    async def settle(self) -> None:
-        """Wait until all results so far are acknowledged, then tell the merge, then ack the batches they came from."""
-        progress = self.source.take_progress()
-        batches, self._unsettled = self._unsettled, []
-        await self._outbox.settled()
-        self.source.send_markers(progress)
-        for batch in batches:
-            batch.ack()
 
     def _lags(self, consumer: Any, topic: str, stage: Stage) -> dict[int, int]:
         """Return the lag in records of each partition whose end is known."""

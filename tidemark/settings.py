@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     lateness_ms: int = Field(2_000, ge=0, description="How long a window waits for events that are held up.")
     tick_pause_ms: int = Field(10_000, ge=0, description="No ticks for so long after the broker was lost.")
     early_interval_ms: int = Field(20, ge=1, description="The least time between early results of a stage.")
+    checkpoint_interval_ms: int = Field(10_000, ge=1, description="Each state is written down so often.")
+    watchdog_seconds: float = Field(30.0, gt=0, description="A worker that stands still for so long, with lag, ends.")
     session_timeout_ms: int = Field(6_000, ge=1_000, description="A dead worker's partitions move after this.")
     funnel: list[str] = Field(
         default_factory=lambda: ["/", "/products*", "/cart", "/checkout"],

@@ -10,11 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from streams.windows.audience import Audience, Sums
+from streams.windows.checkpoint import MadeWith, encode
 from streams.windows.held import Held
 from streams.windows.session import Visit
 from streams.windows.visitor import Visitor
+from tidemark.topics import EVENTS
 
-META = b"meta"
 #: Of the layout that is told here: a checkpoint of another one is refused.
 LAYOUT = 1
 
@@ -24,31 +25,19 @@ Touch = tuple[str, Visitor, int, tuple[str, ...]]
 SavedEvent = tuple[str, str, str, Held]
 SavedTouch = tuple[str, str, int, tuple[str, ...]]
 
-encode = msgspec.json.Encoder().encode
 
-
-class StateError(Exception):
-    """A checkpoint does not belong to these settings; the text says what was found and what was expected."""
-
-
-class Meta(Struct, array_like=True, frozen=True):
+class Meta(Struct, frozen=True):
     """Where a partition's state stands: ``offset`` is the next record's, ``watermark`` in ms."""
 
-    layout: int
-    partition: int
-    lateness_ms: int
+    made_with: MadeWith
     offset: int
     watermark: int
 
-    def check(self, partition: int, lateness_ms: int) -> None:
-        """Raise StateError unless the checkpoint is this partition's, with this layout and lateness."""
-        found, expected = (self.layout, self.partition, self.lateness_ms), (LAYOUT, partition, lateness_ms)
-        for name, was, now in zip(("layout", "partition", "lateness_ms"), found, expected, strict=True):
-            if was != now:
-                raise StateError(
-                    f"checkpoint of partition {partition}: expected {name} {now}, found {was}; "
-                    "another one needs a new topic and a cut-over"
-                )
+
+def made_with(partition: int, lateness_ms: int) -> MadeWith:
+    """Return what a partition's state depends on besides its log."""
+    settings = {"partition": partition, "partitions": EVENTS.partitions, "lateness_ms": lateness_ms}
+    return {"kind": "windows", "layout": LAYOUT, **settings}
 
 
 class SavedVisit(Struct, array_like=True, gc=False):

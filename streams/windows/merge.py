@@ -1,25 +1,33 @@
 """The second stage: adds the partitions' partials up; a final comes when every partition is past its window's end."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Self
+
+import msgspec
+from msgspec import Struct
 
 from streams.windows import PANE_MS
 from streams.windows.agenda import Agenda
+from streams.windows.checkpoint import META, Changes, Journal, MadeWith, encode, meta_of
 from streams.windows.exact import floor_to
 from streams.windows.partials import SitePartial
-from streams.windows.site import SiteTotals
+from streams.windows.site import NEVER, EntryKey, SiteTotals
 from streams.windows.sliding import window_ends
 from tidemark.events import MAX_AHEAD_MS
 from tidemark.results import MetricUpdate
+
+#: Raised when the entries or their values change their form.
+LAYOUT = 1
 
 
 class PartitionProgress:
     """How far one source partition is: its (watermark, offset) pairs that finals still need."""
 
-    def __init__(self) -> None:
-        self._pairs: deque[tuple[int, int]] = deque()
+    def __init__(self, first: int | None = None, pairs: Iterable[tuple[int, int]] = ()) -> None:
+        self._pairs = deque(pairs)
         #: The first watermark that was told (ms).
-        self.first: int | None = None
+        self.first = first
 
     @property
     def watermark(self) -> int | None:
@@ -40,6 +48,20 @@ class PartitionProgress:
             self._pairs.popleft()
         return self._pairs[0][1]
 
+    def snapshot(self) -> tuple[int | None, list[tuple[int, int]]]:
+        """Return what makes an equal one."""
+        return self.first, list(self._pairs)
+
+
+class _Meta(Struct):
+    """The ``meta`` entry: what belongs to no site."""
+
+    made_with: MadeWith
+    offset: int
+    boundary: int | None
+    whole: bool
+    progress: list[tuple[int | None, list[tuple[int, int]]]]
+
 
 class MergeWindows:
     """The state of one ``metric-partials`` partition: a pure function of its log.
@@ -54,6 +76,8 @@ class MergeWindows:
         #: The offset of the next record of the log; the reader keeps it.
         self.offset = 0
         self._progress = [PartitionProgress() for _ in range(sources)]
+        self._journal = Journal()
+        self._written_meta = b""
         self._sites: dict[str, SiteTotals] = {}
         self._agenda = Agenda()
         self._changed: set[str] = set()
@@ -62,12 +86,10 @@ class MergeWindows:
 
     def add(self, partial: SitePartial) -> None:
         """Take a partition's partial; parts that are older than what is known, or final already, change nothing."""
-        site = self._sites.get(partial.site)
-        if site is None:
-            site = self._sites[partial.site] = SiteTotals(partial.site)
-        site.add(partial, self.boundary)
-        for part in partial.panes:
-            self._plan(part.end)
+        self._site(partial.site).add(partial, self.boundary)
+        for pane_end in (*(part.end for part in partial.panes), *partial.urls):
+            self._plan(pane_end, *window_ends(pane_end))
+        self._plan(*(part.end for part in partial.sliding), *partial.countries)
         self._changed.add(partial.site)
 
     def progress(self, partition: int, pairs: list[tuple[int, int]]) -> None:
@@ -101,23 +123,81 @@ class MergeWindows:
             if site is not None:
                 yield from site.early()
 
+    def changes(self) -> Changes:
+        """Return what changed since the last call, or since the checkpoint it was restored from; see ``restored``."""
+        changes = self._journal.take()
+        meta = encode(
+            _Meta(
+                made_with=_made_with(len(self._progress)),
+                offset=self.offset,
+                boundary=self.boundary,
+                whole=self._whole,
+                progress=[progress.snapshot() for progress in self._progress],
+            )
+        )
+        if meta != self._written_meta:
+            self._written_meta = meta
+            changes.append((META, meta))
+        return changes
+
+    @classmethod
+    def restored(cls, entries: Mapping[bytes, bytes], sources: int) -> Self:
+        """Return the state whose ``changes``, folded, are these entries. What it yields is what that one yields.
+
+        What was told early is not in them: it may come once more. Raises StateError for a checkpoint of something else.
+        """
+        raw = meta_of(entries, _made_with(sources))
+        meta = msgspec.json.decode(raw, type=_Meta)
+        windows = cls(sources, whole=meta.whole)
+        windows.offset, windows.boundary, windows._written_meta = meta.offset, meta.boundary, raw
+        windows._progress = [PartitionProgress(*progress) for progress in meta.progress]
+        for key, value in entries.items():
+            if key != META:
+                windows._restore(msgspec.json.decode(key, type=EntryKey), value)
+        windows._plan_restored()
+        return windows
+
+    def _restore(self, key: EntryKey, value: bytes) -> None:
+        kind, site, end = key
+        self._journal.known(key)
+        self._site(site).restore(kind, end, value, NEVER if self.boundary is None else self.boundary)
+
+    def _plan_restored(self) -> None:
+        for site in self._sites.values():
+            self._plan(*site.open_ends())
+        if self.boundary is not None:
+            self._plan_zeros(self.boundary)
+
+    def _site(self, name: str) -> SiteTotals:
+        site = self._sites.get(name)
+        if site is None:
+            site = self._sites[name] = SiteTotals(name, self._journal)
+        return site
+
     def _known_from(self) -> int:
         """Return the time from which on no event can have been in the deleted part of the log."""
         return max(progress.first or 0 for progress in self._progress) + MAX_AHEAD_MS
 
-    def _plan(self, pane_end: int) -> None:
-        if self.boundary is None or pane_end > self.boundary:
-            self._agenda.add(pane_end)
-            for end in window_ends(pane_end):
+    def _plan(self, *ends: int) -> None:
+        for end in ends:
+            if self.boundary is None or end > self.boundary:
                 self._agenda.add(end)
 
-    def _let_go(self, end: int) -> None:
-        """Forget sites that get no more finals; while there are others, the next pane's end is due too (zeros)."""
-        for name in [name for name, site in self._sites.items() if site.is_over(end)]:
-            del self._sites[name]
+    def _plan_zeros(self, end: int) -> None:
+        """While there are sites that had an event, the next pane's end is due too."""
         if any(site.last_time is not None for site in self._sites.values()):
             self._agenda.add(end + PANE_MS)
+
+    def _let_go(self, end: int) -> None:
+        """Forget sites that get no more finals."""
+        for name in [name for name, site in self._sites.items() if site.is_over(end)]:
+            self._sites.pop(name).forget()
+        self._plan_zeros(end)
 
     def is_empty(self) -> bool:
         """Say whether no site is known any more."""
         return not self._sites
+
+
+def _made_with(sources: int) -> MadeWith:
+    return {"kind": "merge", "layout": LAYOUT, "partitions": sources}

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
 from streams.windows import DUPLICATE_MS, PANE_MS
+from streams.windows.checkpoint import META, Changes, encode, meta_of
 from streams.windows.duplicates import NEVER, AcceptedIds, forget_at
-from streams.windows.entries import LAYOUT, META, Meta, decode_meta, encode
+from streams.windows.entries import Meta, decode_meta, made_with
 from streams.windows.exact import floor_to
 from streams.windows.funnel import Funnel
 from streams.windows.open_windows import OpenWindows
@@ -133,7 +134,7 @@ class PartitionWindows:
         """Say whether nothing is held, open or remembered any more."""
         return len(self._ids) == 0 and self._open.is_empty()
 
-    def changes(self) -> list[tuple[bytes, bytes | None]]:
+    def changes(self) -> Changes:
         """Return the entries of the checkpoint that changed since the last call; None for one that is over.
 
         All entries so far, the newest of each key, are the state as of ``offset``. Nothing if nothing was read since.
@@ -141,7 +142,7 @@ class PartitionWindows:
         if self.offset == self._saved_offset:
             return []
         self._saved_offset = self.offset
-        meta = Meta(LAYOUT, self.partition, self._lateness_ms, self.offset, self.watermark)
+        meta = Meta(made_with(self.partition, self._lateness_ms), self.offset, self.watermark)
         return [(META, encode(meta)), *self._ids.changes(self.watermark), *self._open.changes()]
 
     @classmethod
@@ -152,8 +153,7 @@ class PartitionWindows:
 
         Raises StateError if they are another partition's, or were made with another lateness or layout.
         """
-        meta = decode_meta(entries[META])
-        meta.check(partition, lateness_ms)
+        meta = decode_meta(meta_of(entries, made_with(partition, lateness_ms)))
         windows = cls(partition, lateness_ms=lateness_ms, funnel=funnel)
         windows.offset = windows._saved_offset = meta.offset
         windows.watermark = meta.watermark

@@ -29,8 +29,6 @@ from streams.windows.session import Visit
 from streams.windows.sliding import window_ends
 from streams.windows.visitor import Visitor
 
-Change = tuple[bytes, bytes | None]
-
 
 class Unsaved:
     """Notes what changes between two checkpoints; the cost of a checkpoint follows from that alone.
@@ -77,7 +75,9 @@ class Unsaved:
             if self._touches.pop(end) is None:
                 self._over.append(pane_key(b"t", end))
 
-    def take(self, held: Mapping[int, list[Visit]], audiences: Mapping[str, Audience]) -> Iterator[Change]:
+    def take(
+        self, held: Mapping[int, list[Visit]], audiences: Mapping[str, Audience]
+    ) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield what changed since the last call, as entries; what is over first, as a key may have come back."""
         yield from ((key, None) for key in self._over)
         self._over.clear()
@@ -94,10 +94,11 @@ class Unsaved:
                 yield pane_key(b"t", end), encode_touches(touches)
         for site, audience in audiences.items():
             if audience.changed:
+                if audience.panes or audience.saved:
+                    yield site_key(site), encode_panes(audience.panes) if audience.panes else None
                 audience.changed, audience.saved = False, bool(audience.panes)
-                yield site_key(site), encode_panes(audience.panes) if audience.panes else None
 
-    def _take_held(self, held: Mapping[int, list[Visit]]) -> Iterator[Change]:
+    def _take_held(self, held: Mapping[int, list[Visit]]) -> Iterator[tuple[bytes, bytes | None]]:
         for end in [end for end in self._saved_held if end not in held]:
             self._saved_held.discard(end)
             yield pane_key(b"h", end), None

@@ -1,87 +1,48 @@
 """One site in the merge: what each partition said of its open windows, and the results these add up to."""
 
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from streams.windows import PANE_MS, SITE_QUIET_MS, SLIDE_MS, SLIDING_MS
+from streams.windows.checkpoint import Journal
 from streams.windows.measures import Measure, sliding_measures, tumbling_measures
 from streams.windows.partials import Counts, PanePart, SitePartial, SlidingPart
 from streams.windows.sliding import window_ends
+from streams.windows.totals import CountTotals, WindowTotals
 from tidemark.results import METRICS, MetricUpdate
 
-Part = TypeVar("Part")
+Part = TypeVar("Part", PanePart, SlidingPart)
 
 #: Before every window's end.
 NEVER = -(2**62)
 
+#: An entry of a checkpoint: what it holds, the site, the end of the window (0: none).
+EntryKey = tuple[str, str, int]
+LAST_TIME, PANE, SLIDING, URLS, COUNTRIES = "site", "pane", "sliding", "urls", "countries"
 
-class WindowTotals(Generic[Part]):
-    """What the partitions said of one window; each one's newest revision counts."""
-
-    def __init__(self) -> None:
-        self._parts: dict[int, tuple[int, Part]] = {}
-        self._emitted: dict[str, Measure] = {}
-
-    def put(self, partition: int, revision: int, part: Part) -> bool:
-        """Take a part unless this revision of the partition is known, or a newer one; say whether it was taken."""
-        known = self._parts.get(partition)
-        if known is not None and revision <= known[0]:
-            return False
-        self._parts[partition] = (revision, part)
-        return True
-
-    @property
-    def parts(self) -> list[Part]:
-        """The newest part of each partition."""
-        return [part for _, part in self._parts.values()]
-
-    @property
-    def revision(self) -> int:
-        """The sum of the offsets the parts stand for: it only grows, and never above its final's."""
-        return sum(revision for revision, _ in self._parts.values())
-
-    def changes(self, measures: Iterable[Measure]) -> Iterator[Measure]:
-        """Yield the measures that differ from what was yielded before."""
-        for measure in measures:
-            if self._emitted.get(measure.metric) != measure:
-                self._emitted[measure.metric] = measure
-                yield measure
-
-
-class CountTotals:
-    """Counts by key (url, country) summed over partitions; each partition's only grow."""
-
-    def __init__(self) -> None:
-        self.totals: Counts = {}
-        self._known: dict[int, Counts] = {}
-
-    def put(self, partition: int, counts: Counts) -> Counts:
-        """Take a partition's whole counts of some keys; return by how much each total grew."""
-        known = self._known.setdefault(partition, {})
-        growth = {key: count - known.get(key, 0) for key, count in counts.items() if count > known.get(key, 0)}
-        known.update((key, counts[key]) for key in growth)
-        self.grow(growth)
-        return growth
-
-    def grow(self, growth: Counts) -> None:
-        """Add to the totals."""
-        for key, count in growth.items():
-            self.totals[key] = self.totals.get(key, 0) + count
+_panes = msgspec.json.Decoder(dict[int, tuple[int, PanePart]])
+_sliding = msgspec.json.Decoder(dict[int, tuple[int, SlidingPart]])
+_counts = msgspec.json.Decoder(dict[int, Counts])
 
 
 class SiteTotals:
     """One site's open windows: panes (5 s) and sliding windows (60 s) by their ends, with urls and countries."""
 
-    def __init__(self, site: str) -> None:
+    def __init__(self, site: str, journal: Journal) -> None:
         self.site = site
         #: The newest accepted event's time (ms) in the windows that are final; None before the first.
         self.last_time: int | None = None
+        self._journal = journal
         self._panes: dict[int, WindowTotals[PanePart]] = {}
         self._sliding: dict[int, WindowTotals[SlidingPart]] = {}
         # A pane's urls by partition, and each sliding window's as the growth of its panes'.
         self._pane_urls: dict[int, CountTotals] = {}
         self._urls: dict[int, CountTotals] = {}
         self._countries: dict[int, CountTotals] = {}
+        # The panes whose urls are in the journal.
+        self._url_ends: set[int] = set()
         self._changed: set[tuple[bool, int]] = set()
 
     def add(self, partial: SitePartial, boundary: int | None) -> None:
@@ -89,23 +50,63 @@ class SiteTotals:
         partition, revision = partial.partition, partial.revision
         since = NEVER if boundary is None else boundary
         for part in partial.panes:
-            if part.end > since and _at(self._panes, part.end).put(partition, revision, part):
-                self._changed.add((False, part.end))
+            if part.end > since:
+                self._put(PANE, _at(self._panes, part.end), partition, revision, part)
         for window in partial.sliding:
-            if window.end > since and _at(self._sliding, window.end).put(partition, revision, window):
-                self._changed.add((True, window.end))
+            if window.end > since:
+                self._put(SLIDING, _at(self._sliding, window.end), partition, revision, window)
         # Counts change a window's results when the sums they belong to come, with them or after them.
         for end, counts in partial.countries.items():
             if end > since:
-                self._countries.setdefault(end, CountTotals()).put(partition, counts)
+                self._add_countries(end, partition, counts)
         for end, counts in partial.urls.items():
             if end > since:
                 self._add_urls(end, partition, counts)
 
+    def _put(self, kind: str, window: WindowTotals[Part], partition: int, revision: int, part: Part) -> None:
+        if window.put(partition, revision, part):
+            self._changed.add((kind == SLIDING, part.end))
+            self._journal.put((kind, self.site, part.end), window.by_partition)
+
+    def _add_countries(self, end: int, partition: int, counts: Counts) -> None:
+        countries = self._countries.setdefault(end, CountTotals())
+        if countries.put(partition, counts):
+            self._journal.put((COUNTRIES, self.site, end), countries.by_partition)
+
     def _add_urls(self, pane_end: int, partition: int, counts: Counts) -> None:
-        growth = self._pane_urls.setdefault(pane_end, CountTotals()).put(partition, counts)
+        urls = self._pane_urls.setdefault(pane_end, CountTotals())
+        growth = urls.put(partition, counts)
+        if growth:
+            self._journal.put((URLS, self.site, pane_end), urls.by_partition)
+            self._url_ends.add(pane_end)
         for end in window_ends(pane_end):
             self._urls.setdefault(end, CountTotals()).grow(growth)
+
+    def restore(self, kind: str, end: int, value: bytes, boundary: int) -> None:
+        """Take an entry of a checkpoint that was made at this boundary."""
+        match kind:
+            case "site":
+                self.last_time = msgspec.json.decode(value, type=int)
+            case "pane":
+                self._panes[end] = WindowTotals(_panes.decode(value))
+            case "sliding":
+                self._sliding[end] = WindowTotals(_sliding.decode(value))
+            case "countries":
+                self._countries[end] = _restored(_counts.decode(value))
+            case "urls":
+                self._restore_urls(end, _restored(_counts.decode(value)), boundary)
+
+    def _restore_urls(self, pane_end: int, urls: CountTotals, boundary: int) -> None:
+        self._url_ends.add(pane_end)
+        if pane_end > boundary:
+            self._pane_urls[pane_end] = urls
+        for end in window_ends(pane_end):
+            if end > boundary:
+                self._urls.setdefault(end, CountTotals()).grow(urls.totals)
+
+    def open_ends(self) -> set[int]:
+        """Return the ends of all windows that hold something."""
+        return {*self._panes, *self._sliding, *self._urls, *self._countries, *self._pane_urls}
 
     def early(self) -> Iterator[MetricUpdate]:
         """Yield the results of open windows that changed since the last call."""
@@ -125,8 +126,10 @@ class SiteTotals:
         pane = self._panes.pop(end, None)
         parts = pane.parts if pane else []
         self._pane_urls.pop(end, None)
+        self._close_entries(end)
         for part in parts:
             self.last_time = max(part.last_time, self.last_time or 0)
+            self._journal.put((LAST_TIME, self.site, 0), self.last_time)
         if self._is_live(end - PANE_MS):
             for measure in tumbling_measures(parts):
                 yield self._update(measure, end, PANE_MS, final=True, revision=revision)
@@ -137,9 +140,24 @@ class SiteTotals:
             for windows in (self._sliding, self._urls, self._countries):
                 windows.pop(end, None)
 
+    def _close_entries(self, end: int) -> None:
+        for kind in (PANE, SLIDING, COUNTRIES):
+            self._journal.drop((kind, self.site, end))
+        # A pane's urls are needed until the last window over it closes: later windows are made of them anew.
+        for pane_end in [pane_end for pane_end in self._url_ends if window_ends(pane_end)[-1] <= end]:
+            self._url_ends.discard(pane_end)
+            self._journal.drop((URLS, self.site, pane_end))
+
     def is_over(self, end: int) -> bool:
-        """Say whether the site has no open window and gets no final after ``end``, not even zeros."""
-        return not self._panes and not self._sliding and not self._is_live(end + PANE_MS - SLIDING_MS)
+        """Say whether the site has no open window and gets no final after ``end``, not even zeros.
+
+        Counts may come a record before the sums they belong to: a window that has only these is open too.
+        """
+        return not self._is_live(end + PANE_MS - SLIDING_MS) and not self.open_ends()
+
+    def forget(self) -> None:
+        """Leave no entry of a site that is over."""
+        self._journal.drop((LAST_TIME, self.site, 0))
 
     def _is_live(self, window_start: int) -> bool:
         return self.last_time is not None and window_start - self.last_time < SITE_QUIET_MS
@@ -165,6 +183,13 @@ class SiteTotals:
             revision=revision,
             emitted_at=0,
         )
+
+
+def _restored(by_partition: dict[int, Counts]) -> CountTotals:
+    totals = CountTotals()
+    for partition, counts in by_partition.items():
+        totals.put(partition, counts)
+    return totals
 
 
 def _at(windows: dict[int, WindowTotals[Part]], end: int) -> WindowTotals[Part]:

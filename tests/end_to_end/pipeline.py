@@ -53,7 +53,9 @@ def finished_run(settings: Settings, folder: Path) -> Iterator[Finished]:
         parts.enter_context(running(settings, folder / "gateway.log", "gateway"))
         parts.enter_context(running(settings, folder / "sink.log", "sink", "influxdb"))
         page = parts.enter_context(_open_page(settings))
-        streams = parts.enter_context(running(settings, folder / "streams.log", "streams", "run"))
+        # What is read is committed with the next checkpoint: it comes soon.
+        often = settings.model_copy(update={"checkpoint_interval_ms": 500})
+        streams = parts.enter_context(running(often, folder / "streams.log", "streams", "run"))
         due = wait_until_exact(settings, 120.0)
         wait_for_lag_zero(settings, STREAMS_GROUP, [EVENTS, PARTIALS])
         assert streams.stop() == 0, streams.log

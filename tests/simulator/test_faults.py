@@ -37,7 +37,7 @@ def test_anything_else_is_refused_with_what_was_expected_and_came(text: str) -> 
 @pytest.mark.parametrize("kind", BAD_KINDS)
 @pytest.mark.parametrize("event_type", [PAGE_VIEW, SESSION_END, CONVERSION])
 def test_each_bad_kind_is_refused_for_its_reason(kind: str, event_type: str) -> None:
-    events = [record.value for _, record in good(plan(load(), count=2_000)) if record.step.event_type == event_type]
+    events = [record.value for _, record in good(plan(load(), count=2_000)) if record.step.act.event_type == event_type]
     rng = Random(5)
     for event in events[:40]:
         assert reason_of(corrupt(kind, event, rng), append_time=YEAR_2090_MS) == BAD_KINDS[kind]

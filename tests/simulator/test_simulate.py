@@ -1,10 +1,14 @@
 """Runs of the command against a real broker: what the manifest says is what the log holds."""
 
+import json
 import signal
 import subprocess
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -24,13 +28,35 @@ from simulator.producer import Connection, Sender, sender_config
 from tests.conftest import OwnStack
 from tests.simulator.log import figures_in, figures_of
 from tests.simulator.plans import ALL_FAULTS, START_MS, good, load, plan
-from tests.simulator.process import simulator
 from tests.support.kafka_log import read_log
+from tests.support.parts import Part, gone_afterwards
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS
 
 FAULTS = ("--late", "2%", "--duplicates", "1%", "--bad", "0.5%")
+
+
+class Simulator(Part):
+    """A running simulator with a manifest."""
+
+    def __init__(self, settings: Settings, folder: Path, *options: str) -> None:
+        self._manifest = folder / "manifest.json"
+        super().__init__(settings, folder / "simulator.log", "simulate", *options, "--manifest", str(self._manifest))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the manifest says so far."""
+        content: dict[str, Any] = json.loads(self._manifest.read_text())
+        return content
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until the manifest fulfils the condition."""
+        self.wait_until(lambda: self._manifest.exists() and condition(self.manifest))
+
+
+def simulator(settings: Settings, folder: Path, *options: str) -> AbstractContextManager[Simulator]:
+    return gone_afterwards(Simulator(settings, folder, *options))
 
 
 def test_log_holds_the_planned_bytes_and_the_manifest_all_its_figures(settings: Settings, tmp_path: Path) -> None:
@@ -64,7 +90,7 @@ def test_log_holds_the_planned_bytes_and_the_manifest_all_its_figures(settings: 
 def test_signal_ends_a_live_run_in_order(settings: Settings, tmp_path: Path, number: signal.Signals) -> None:
     before_ms = time.time_ns() // 1_000_000
     with simulator(settings, tmp_path, "--rate", "300", *FAULTS) as run:
-        run.wait_until(lambda manifest: manifest["recordsAcknowledged"] > 600)
+        run.wait_for(lambda manifest: manifest["recordsAcknowledged"] > 600)
         assert run.manifest["endedAt"] is None
         run.process.send_signal(number)
         assert run.process.wait(20) == 0, run.log
@@ -92,13 +118,13 @@ def test_live_events_are_sent_at_their_time_and_no_faster_than_the_rate(settings
 def test_broker_killed_during_a_run_loses_and_doubles_nothing(own_stack: OwnStack, tmp_path: Path) -> None:
     broker = own_stack.kafka[0]
     with simulator(own_stack.settings, tmp_path, "--rate", "300", "--duration", "600", *FAULTS) as run:
-        run.wait_until(lambda manifest: manifest["recordsAcknowledged"] > 300)
+        run.wait_for(lambda manifest: manifest["recordsAcknowledged"] > 300)
         broker.kill()
-        run.wait_until(lambda manifest: manifest["recordsSent"] > manifest["recordsAcknowledged"] + 300)
+        run.wait_for(lambda manifest: manifest["recordsSent"] > manifest["recordsAcknowledged"] + 300)
         assert "the broker is away" in run.log
         held_up = run.manifest["recordsSent"]
         broker.start()
-        run.wait_until(lambda manifest: manifest["recordsAcknowledged"] > held_up + 300)
+        run.wait_for(lambda manifest: manifest["recordsAcknowledged"] > held_up + 300)
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(30) == 0, run.log
     log = read_log(own_stack.settings, EVENTS)
@@ -109,9 +135,9 @@ def test_broker_killed_during_a_run_loses_and_doubles_nothing(own_stack: OwnStac
 
 def test_second_signal_gives_up_what_the_dead_broker_has_not_acknowledged(own_stack: OwnStack, tmp_path: Path) -> None:
     with simulator(own_stack.settings, tmp_path, "--rate", "300", *FAULTS) as run:
-        run.wait_until(lambda manifest: manifest["recordsAcknowledged"] > 300)
+        run.wait_for(lambda manifest: manifest["recordsAcknowledged"] > 300)
         own_stack.kafka[0].kill()
-        run.wait_until(lambda manifest: manifest["recordsSent"] > manifest["recordsAcknowledged"] + 300)
+        run.wait_for(lambda manifest: manifest["recordsSent"] > manifest["recordsAcknowledged"] + 300)
         run.process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             run.process.wait(2)
@@ -129,10 +155,7 @@ def test_run_that_starts_without_a_broker_waits_for_it(own_stack: OwnStack, tmp_
     broker = own_stack.kafka[0]
     broker.stop()
     with simulator(own_stack.settings, tmp_path, "--rate", "100", "--duration", "2") as run:
-        deadline = time.monotonic() + 30
-        while "the broker is away" not in run.log:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        run.wait_until(lambda: "the broker is away" in run.log, 30)
         broker.start()
         assert run.process.wait(60) == 0, run.log
     assert run.manifest["recordsAcknowledged"] == len(read_log(own_stack.settings, EVENTS)) > 150
@@ -167,8 +190,7 @@ def test_full_queue_holds_records_back_and_counts_them_behind_schedule(settings:
     )
     assert sender.find_topic(lambda: False)
     scheduled = time.monotonic()
-    for _, record in plan(load(), count=20):
-        sender.send(record, scheduled)
+    sender.send([record for _, record in plan(load(), count=20)], scheduled)
     sender.flush(lambda: False)
     assert tally.sent == tally.acknowledged == len(read_log(settings, EVENTS))
     assert punctuality.behind >= 12

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.windows.entries import META
+from streams.windows.checkpoint import META
 from streams.windows.partition import PartitionWindows
 from tests.support.random_streams import logs, seeded_log
 from tests.support.reference import DEFAULT_FUNNEL, Expected, LogRecord, reference
@@ -169,7 +169,7 @@ def test_each_event_is_counted_once_and_nothing_is_kept_of_it(plan: Plan, chance
     assert sum(visit.events for visit in stages.results.sessions) == len(plan.events)
     assert sum(visit.page_views for visit in stages.results.sessions) == plan.page_views()
     assert all(windows.is_empty() for windows in stages.windows)
-    for partition in range(PARTITIONS):
-        stages.save(partition)
-    assert all(saved.keys() <= {META} for saved in stages.saved)
+    for number in range(len(stages.checkpoints)):
+        stages.save(number)
+    assert all(entries.keys() <= {META} for entries in stages.checkpoints)
     assert all(merge.is_empty() for merge in stages.merges)

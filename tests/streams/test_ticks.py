@@ -35,6 +35,13 @@ def test_a_partition_without_records_is_due_at_once() -> None:
     assert Ticks(lateness_ms=LATENESS, pause_ms=0).is_due(0, NO_WATERMARK, 0)
 
 
+def test_a_worker_that_has_read_nothing_learns_the_time_by_a_tick() -> None:
+    restored = Ticks(lateness_ms=LATENESS, pause_ms=0)
+    assert restored.is_due(0, START - 3_000, 0)
+    restored.clock.observe(START, 0)
+    assert not restored.is_due(1, START - 3_000, 0)
+
+
 def test_a_tick_is_not_sent_again_while_it_is_under_way() -> None:
     quiet = ticks()
     assert quiet.is_due(0, START - 3_000, 3_000)

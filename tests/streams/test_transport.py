@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.consumer import fetcher  # type: ignore[import-untyped]
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from streams.transport import BatchConsumer, BatchTransport
+from streams.transport import BatchConsumer, BatchTransport, RawRecords
 
 EVENTS_0 = TP("events", 0)
 
@@ -55,6 +56,12 @@ def test_the_libraries_whose_private_methods_are_replaced_are_the_pinned_ones() 
 def test_faust_still_has_what_is_replaced(name: str, parameters: list[str]) -> None:
     assert list(inspect.signature(getattr(Consumer, name)).parameters) == parameters
     assert list(inspect.signature(getattr(BatchConsumer, name)).parameters) == parameters
+
+
+def test_aiokafka_still_makes_its_records_where_that_is_replaced() -> None:
+    for made in (fetcher.PartitionRecords, RawRecords):
+        assert list(inspect.signature(made._consumer_record).parameters) == ["self", "tp", "record"]
+    assert "PartitionRecords(" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
 
 
 def test_batches_commit_in_order(consumer: BatchConsumer) -> None:

@@ -28,6 +28,12 @@ LOAD = (
 )  # fmt: skip
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Checkpoints come at once, so that acks do."""
+    return settings.model_copy(update={"checkpoint_interval_ms": 500})
+
+
 def fill(settings: Settings, *options: str) -> None:
     """Send events and wait for the end."""
     command = [sys.executable, "-m", "tidemark", *LOAD, *options]

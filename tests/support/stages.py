@@ -56,7 +56,8 @@ class Stages:
             PartitionWindows(each, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL) for each in range(partitions)
         ]
         self.merges = [MergeWindows(partitions) for _ in range(MERGES)]
-        self.saved: list[dict[bytes, bytes]] = [{} for _ in range(partitions)]
+        # The entries of each state's last checkpoint: the partitions', then the merges'.
+        self.checkpoints: list[dict[bytes, bytes]] = [{} for _ in range(partitions + MERGES)]
         self.under_way: list[list[bytes]] = [[] for _ in range(partitions)]
         self.results = Results()
 
@@ -65,22 +66,6 @@ class Stages:
         self.keep(out)
         self.send(partition, out.partials)
         self.under_way[partition].append(partials.encode(Marker(partition, out.progress)))
-
-    def save(self, partition: int) -> None:
-        """Bring a partition's checkpoint up to date."""
-        for key, value in self.windows[partition].changes():
-            if value is None:
-                self.saved[partition].pop(key, None)
-            else:
-                self.saved[partition][key] = value
-
-    def move(self, partition: int) -> None:
-        """Go on from the checkpoint in another object, as after a clean stop."""
-        self.save(partition)
-        if self.saved[partition]:
-            self.windows[partition] = PartitionWindows.restored(
-                self.saved[partition], partition, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL
-            )
 
     def keep(self, out: Output) -> None:
         self.results.sessions += out.sessions
@@ -102,6 +87,26 @@ class Stages:
             else:
                 self.merges[len(message.site) % MERGES].add(message)
 
+    def save(self, number: int) -> None:
+        """Make a checkpoint of a state: a partition's, or a merge's from ``partitions`` on."""
+        states: list[PartitionWindows | MergeWindows] = [*self.windows, *self.merges]
+        for key, value in states[number].changes():
+            if value is None:
+                del self.checkpoints[number][key]
+            else:
+                self.checkpoints[number][key] = value
+
+    def restore(self, number: int) -> None:
+        """Make a checkpoint and go on with what is restored from it, as if the worker had been stopped."""
+        self.save(number)
+        entries = self.checkpoints[number]
+        if number < len(self.windows):
+            self.windows[number] = PartitionWindows.restored(
+                entries, number, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL
+            )
+        else:
+            self.merges[number - len(self.windows)] = MergeWindows.restored(entries, len(self.windows))
+
     def finals(self, merge: MergeWindows) -> None:
         for final in merge.finals():
             self.results.finals.append(final)
@@ -113,7 +118,7 @@ class Stages:
 
 
 def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PARTITIONS, early: bool = True) -> Stages:
-    """Put the log through both stages, cut and interleaved by chance, with early results at random moments."""
+    """Put the log through both stages, cut and interleaved by chance, with early results and restarts at any moment."""
     stages = Stages(partitions)
     waiting = [sorted((r for r in log if r.partition == each), key=lambda r: r.offset) for each in range(partitions)]
     while any(waiting) or any(stages.under_way):
@@ -132,9 +137,9 @@ def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PA
             case 5:
                 stages.finals(chance.choice(stages.merges))
             case 6:
-                stages.save(partition)
+                stages.save(chance.randrange(len(stages.checkpoints)))
             case 7:
-                stages.move(partition)
+                stages.restore(chance.randrange(len(stages.checkpoints)))
     for merge in stages.merges:
         stages.finals(merge)
     return stages

@@ -1,7 +1,7 @@
 """How many events a second one simulator process sends at full speed to the broker of the settings: three runs.
 
-Run it as ``python -m benchmarks.simulate`` or ``python benchmarks/simulate.py``; the topics must exist. CPU time is the
-sending thread's own, and that of the whole process with the client's threads.
+Run it as ``python -m benchmarks.simulator``; the topics must exist. CPU time is the sending thread's own, and that of
+the whole process with the client's threads.
 """
 
 import io

@@ -1,0 +1,1 @@
+"""Each speed claim of the README as one command."""

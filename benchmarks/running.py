@@ -1,0 +1,116 @@
+"""One run of one contender: started as its own process, watched until it is done, ended."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.contenders import Contender, environment, group
+from benchmarks.progress import Progress
+from deploy.local.processes import Child
+from tidemark.settings import Settings
+
+POLL_SECONDS = 0.2
+LIMIT_SECONDS = 1_800.0
+STOP_SECONDS = 20.0
+SETTLE_SECONDS = 60.0
+_CLOCK_TICKS_PER_SECOND = 100
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one run took, until everything was committed.
+
+    ``seconds`` since the process started, ``assigned`` since its group had the partitions; ``rate`` is records a second
+    between the group's first commit and its last. ``cpu`` is user and system seconds of the process since its start,
+    ``rss`` its largest resident size in MB. ``wrong`` tells the totals that are not what was sent.
+    """
+
+    events: int
+    seconds: float
+    assigned: float
+    rate: float
+    cpu: float
+    rss: float
+    wrong: list[str]
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU µs an event, the start included."""
+        return self.cpu / self.events * 1e6
+
+
+def run(
+    contender: Contender,
+    settings: Settings,
+    events: int,
+    afterwards: Callable[[], None],
+    differences: Callable[[], list[str]],
+) -> Sample:
+    """Measure a contender on the log that is there, then let its last results arrive and compare, both untimed.
+
+    ``afterwards`` may append to the log. Raises RuntimeError with the end of its log if it ends or takes too long.
+    """
+    with _started(contender, settings) as child, _progress(contender, settings) as progress:
+        began = time.monotonic()
+        _wait(child, progress.has_partitions, 0.05)
+        assigned = time.monotonic()
+        _wait(child, lambda: progress.events() > 0, POLL_SECONDS)
+        first, committed = time.monotonic(), progress.events()
+        _wait(child, progress.is_done, POLL_SECONDS)
+        done, cpu, rss = time.monotonic(), cpu_seconds(child.pid), peak_mb(child.pid)
+        since, records = (first, progress.events() - committed) if done - first > POLL_SECONDS else (assigned, events)
+        afterwards()
+        wrong = _settled(differences)
+    return Sample(events, done - began, done - assigned, records / (done - since), cpu, rss, wrong)
+
+
+def _settled(differences: Callable[[], list[str]]) -> list[str]:
+    """Return the differences that are left when the last results have had time to arrive."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (wrong := differences()) and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return wrong
+
+
+@contextmanager
+def _started(contender: Contender, settings: Settings) -> Iterator[Child]:
+    command = contender.command()
+    with TemporaryDirectory() as folder:
+        child = Child(Path(folder) / "pid", Path(folder) / "log")
+        child.spawn(command, environment(settings, Path(folder) / "state"))
+        try:
+            yield child
+        finally:
+            child.stop(STOP_SECONDS)
+
+
+@contextmanager
+def _progress(contender: Contender, settings: Settings) -> Iterator[Progress]:
+    progress = Progress(settings, group(contender, settings))
+    try:
+        yield progress
+    finally:
+        progress.close()
+
+
+def _wait(child: Child, condition: Callable[[], bool], interval: float) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        if not child.running() or time.monotonic() > deadline:
+            raise RuntimeError(f"it ended ({child.exit_code}) or is not done:\n{child.last_lines()}")
+        time.sleep(interval)
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """Return user and system time of a process and of the children it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:15]) / _CLOCK_TICKS_PER_SECOND
+
+
+def peak_mb(pid: int | None) -> float:
+    """Return the largest resident size so far."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024

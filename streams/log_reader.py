@@ -1,0 +1,76 @@
+"""Reads logs beside Faust, with a connection of its own: where they begin and end, and everything that is in them."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from tidemark.kafka import client_config
+from tidemark.settings import Settings
+
+#: The broker may take so long for an answer, and for all of a log.
+ANSWER_SECONDS = 10.0
+READ_SECONDS = 60.0
+
+#: A topic's name on the broker and a partition.
+Place = tuple[str, int]
+
+
+class LogReader:
+    """Its calls block: they are for a thread, one at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = Consumer(
+            client_config(settings)
+            | {
+                "group.id": settings.topic("tidemark-log-reader"),  # needed, but never joined
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                # The broker says at once that there is no more, and a full queue is looked at again at once.
+                "fetch.wait.max.ms": 10,
+                "fetch.queue.backoff.ms": 10,
+            }
+        )
+
+    def bounds(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+        """Return the offset of each log's first record, and that behind its last record or transaction marker."""
+        return {place: self._consumer.get_watermark_offsets(TopicPartition(*place), ANSWER_SECONDS) for place in places}
+
+    def read(self, places: Sequence[Place]) -> Iterator[Message]:
+        """Yield the committed records of these logs up to their ends. Raises TimeoutError."""
+        deadline = time.monotonic() + READ_SECONDS
+        unfinished = set(places)
+        self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in places])
+        try:
+            while unfinished:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"not read to the end in {READ_SECONDS} s: {sorted(unfinished)}")
+                for message in self._consumer.consume(1_000, 0.01):
+                    error = message.error()
+                    if error is None:
+                        yield message
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        unfinished.discard((message.topic() or "", message.partition() or 0))
+                    elif not error.retriable():
+                        raise KafkaException(error)
+        finally:
+            self._consumer.unassign()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._consumer.close()
+
+
+def groups(bounds: Mapping[Place, tuple[int, int]], most: int) -> Iterator[list[Place]]:
+    """Yield the logs in groups of at most so many records together; a larger log comes alone."""
+    group: list[Place] = []
+    count = 0
+    for place, (start, end) in bounds.items():
+        if group and count + end - start > most:
+            yield group
+            group, count = [], 0
+        group.append(place)
+        count += end - start
+    if group:
+        yield group
