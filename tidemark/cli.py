@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import deploy.cli
+import operations.cli
 import simulator.cli
 import sinks.cli
 import streams.cli
@@ -33,6 +34,7 @@ simulator.cli.mount(app)
 streams.cli.mount(app)
 sinks.cli.mount(app)
 websocket_gateway.cli.mount(app)
+operations.cli.mount(app)
 
 
 def main() -> None:
