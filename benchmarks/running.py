@@ -24,8 +24,9 @@ class Sample:
     """What one run took, until everything was committed.
 
     ``seconds`` since the process started, ``assigned`` since its group had the partitions; ``rate`` is records a second
-    between the group's first commit and its last. ``cpu`` is user and system seconds of the process since its start,
-    ``rss`` its largest resident size in MB. ``wrong`` tells the totals that are not what was sent.
+    between the group's first commit and its last, or since it had the partitions if the first was most of it. ``cpu``
+    is user and system seconds of the process since its start, ``rss`` its largest resident size in MB. ``wrong`` tells
+    the totals that are not what was sent.
     """
 
     events: int
@@ -53,7 +54,8 @@ def run(
 
     ``afterwards`` may append to the log. Raises RuntimeError with the end of its log if it ends or takes too long.
     """
-    with _started(contender, settings) as child, _progress(contender, settings) as progress:
+    command = contender.command()
+    with _progress(contender, settings) as progress, _started(command, settings) as child:
         began = time.monotonic()
         _wait(child, progress.has_partitions, 0.05)
         assigned = time.monotonic()
@@ -61,10 +63,12 @@ def run(
         first, committed = time.monotonic(), progress.events()
         _wait(child, progress.is_done, POLL_SECONDS)
         done, cpu, rss = time.monotonic(), cpu_seconds(child.pid), peak_mb(child.pid)
-        since, records = (first, progress.events() - committed) if done - first > POLL_SECONDS else (assigned, events)
+        total = progress.events()
         afterwards()
         wrong = _settled(differences)
-    return Sample(events, done - began, done - assigned, records / (done - since), cpu, rss, wrong)
+    # Few commits tell no speed between them.
+    rate = (total - committed) / (done - first) if committed < total / 2 else total / (done - assigned)
+    return Sample(events, done - began, done - assigned, rate, cpu, rss, wrong)
 
 
 def _settled(differences: Callable[[], list[str]]) -> list[str]:
@@ -76,8 +80,7 @@ def _settled(differences: Callable[[], list[str]]) -> list[str]:
 
 
 @contextmanager
-def _started(contender: Contender, settings: Settings) -> Iterator[Child]:
-    command = contender.command()
+def _started(command: list[str], settings: Settings) -> Iterator[Child]:
     with TemporaryDirectory() as folder:
         child = Child(Path(folder) / "pid", Path(folder) / "log")
         child.spawn(command, environment(settings, Path(folder) / "state"))
@@ -91,6 +94,7 @@ def _started(contender: Contender, settings: Settings) -> Iterator[Child]:
 def _progress(contender: Contender, settings: Settings) -> Iterator[Progress]:
     progress = Progress(settings, group(contender, settings))
     try:
+        progress.events()  # a new broker takes seconds to find out who looks after a group: not in the measured time
         yield progress
     finally:
         progress.close()

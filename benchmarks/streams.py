@@ -84,9 +84,9 @@ def _appended(contender: Contender, settings: Settings) -> Callable[[], None]:
 
 #: What is printed of the runs: a name, a form and where it is.
 FIGURES: tuple[tuple[str, str, Callable[[Sample], float]], ...] = (
-    ("events/s between its commits", ",.0f", lambda sample: sample.rate),
-    ("… since it had partitions", ",.0f", lambda sample: sample.events / sample.assigned),
-    ("… since it started", ",.0f", lambda sample: sample.events / sample.seconds),
+    ("events/s", ",.0f", lambda sample: sample.rate),
+    ("… since assigned", ",.0f", lambda sample: sample.events / sample.assigned),
+    ("… since started", ",.0f", lambda sample: sample.events / sample.seconds),
     ("CPU s", ",.1f", lambda sample: sample.cpu),
     ("CPU µs an event", ",.1f", lambda sample: sample.cpu_us),
     ("peak RSS, MB", ",.0f", lambda sample: sample.rss),
@@ -94,10 +94,10 @@ FIGURES: tuple[tuple[str, str, Callable[[Sample], float]], ...] = (
 
 
 def print_samples(samples: dict[str, list[Sample]]) -> None:
-    """Print each contender's figures; CPU is user and system time of its process since its start."""
-    table = Table("contender", "figure", *(Column(name, justify="right") for name in ("min", "median", "max")))
+    """Print each contender's figures: events/s between its first and last commit, CPU since its start."""
+    table = Table("contender, events", "figure", *(Column(name, justify="right") for name in ("min", "median", "max")))
     for name, runs in samples.items():
-        heading = f"{name}, {runs[0].events:,} events"
+        heading = f"{name}, {runs[0].events:,}"
         for number, (figure, form, of) in enumerate(FIGURES):
             found = [of(sample) for sample in runs]
             spread = (min(found), statistics.median(found), max(found))
