@@ -67,9 +67,10 @@ def group(contender: Contender, settings: Settings) -> str:
     return settings.topic("tidemark-streams" if contender.name == OURS else GROUP)
 
 
-def environment(settings: Settings, state: Path) -> dict[str, str]:
+def environment(settings: Settings, state: Path, metrics_port: int) -> dict[str, str]:
     """Return what the contender is told: Tidemark's settings, and the baselines' few names."""
     return settings.environment() | {
+        "TIDEMARK_METRICS_PORT": str(metrics_port),
         "KAFKA": settings.kafka_bootstrap_servers,
         "EVENTS": settings.topic(EVENTS.name),
         "RESULTS": settings.topic(METRICS.name),

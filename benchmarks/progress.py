@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.request import urlopen
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -12,6 +13,8 @@ from tidemark.settings import Settings
 from tidemark.topics import EVENTS, PARTIALS
 
 T = TypeVar("T")
+
+_HANDLED = "analytics_pipeline_events_total{"
 
 REQUEST_SECONDS = 30.0
 #: A broker that has just started does not know yet who looks after a group.
@@ -33,6 +36,8 @@ class Progress:
         self._partials = settings.topic(PARTIALS.name)
         self._events = settings.topic(EVENTS.name)
         self._ends = {place[1]: end for place, end in end_offsets(settings, [EVENTS]).items()}
+        # Ticks go on coming when all is read, and what they bring is never all committed.
+        self._ends_between: list[TopicPartition] | None = None
         self._admin = AdminClient(client_config(settings))
         self._consumer = Consumer(client_config(settings) | {"group.id": group, "enable.auto.commit": False})
 
@@ -48,9 +53,17 @@ class Progress:
         """Return how many records of the events the group has committed; all partitions begin at offset 0."""
         return _known(self._committed_events, 0)
 
+    def total(self) -> int:
+        """Return how many records the log holds, ticks included."""
+        return sum(self._ends.values())
+
     def is_done(self) -> bool:
-        """Say whether the group has committed the events, and all that was in the topics between its stages."""
-        return self.events() == sum(self._ends.values()) and _known(self._has_no_lag_between, False)
+        """Say whether the group has committed the events, and all that was between its stages when it first had."""
+        if self.events() < sum(self._ends.values()):
+            return False
+        if self._ends_between is None:
+            self._ends_between = _known(self._find_ends_between, None)
+        return _known(self._has_no_lag_between, False)
 
     def _is_stable(self) -> bool:
         found = self._admin.describe_consumer_groups([self._group], request_timeout=REQUEST_SECONDS)
@@ -60,8 +73,21 @@ class Progress:
         committed = self._committed([TopicPartition(self._events, partition) for partition in self._ends])
         return sum(min(each.offset, self._ends[each.partition]) for each in committed)
 
+    def _find_ends_between(self) -> list[TopicPartition]:
+        places = [
+            TopicPartition(topic, partition)
+            for topic in self._between()
+            for partition in self._consumer.list_topics(topic, REQUEST_SECONDS).topics[topic].partitions
+        ]
+        ends = [self._consumer.get_watermark_offsets(place, REQUEST_SECONDS)[1] for place in places]
+        return [TopicPartition(place.topic, place.partition, end) for place, end in zip(places, ends, strict=True)]
+
     def _has_no_lag_between(self) -> bool:
-        return all(self._has_no_lag(topic) for topic in self._between())
+        ends = self._ends_between
+        if not ends:
+            return ends is not None
+        committed = self._committed([TopicPartition(end.topic, end.partition) for end in ends])
+        return all(each.offset >= end.offset for each, end in zip(committed, ends, strict=True))
 
     def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Return what the group has committed; 0 where it has not."""
@@ -80,12 +106,19 @@ class Progress:
             or (name.startswith(grouped[1]) and name.endswith("-repartition"))
         ]
 
-    def _has_no_lag(self, topic: str) -> bool:
-        partitions = self._consumer.list_topics(topic, REQUEST_SECONDS).topics[topic].partitions
-        return all(
-            each.offset >= self._consumer.get_watermark_offsets(each, REQUEST_SECONDS)[1]
-            for each in self._committed([TopicPartition(topic, partition) for partition in partitions])
-        )
+
+def counted_by_worker(port: int) -> int:
+    """Return how many records Tidemark's worker says it has dealt with, ticks aside; 0 before it listens.
+
+    It commits with its checkpoints, every 10 s: too seldom to tell how fast it is.
+    """
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+            lines = reply.read().decode().splitlines()
+    except OSError:
+        return 0
+    wanted = [line for line in lines if line.startswith(_HANDLED) and 'stage="windows"' in line]
+    return int(sum(float(line.rpartition(" ")[2]) for line in wanted))
 
 
 def _known(ask: Callable[[], T], otherwise: T) -> T:

@@ -4,13 +4,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.contenders import Contender, environment, group
-from benchmarks.progress import Progress
+from benchmarks.contenders import OURS, Contender, environment, group
+from benchmarks.progress import Progress, counted_by_worker
+from deploy.local.addresses import free_ports
 from deploy.local.processes import Child
 from tidemark.settings import Settings
+from tidemark.topics import EVENTS
 
 POLL_SECONDS = 0.2
 LIMIT_SECONDS = 1_800.0
@@ -24,7 +27,8 @@ class Sample:
     """What one run took, until everything was committed.
 
     ``seconds`` since the process started, ``assigned`` since its group had the partitions; ``rate`` is records a second
-    between the group's first commit and its last, or since it had the partitions if the first was most of it. ``cpu``
+    from the first that was dealt with (a baseline: committed) to the last, or since it had the partitions if the first
+    look found most of them. ``cpu``
     is user and system seconds of the process since its start, ``rss`` its largest resident size in MB. ``wrong`` tells
     the totals that are not what was sent.
     """
@@ -55,19 +59,24 @@ def run(
     ``afterwards`` may append to the log. Raises RuntimeError with the end of its log if it ends or takes too long.
     """
     command = contender.command()
-    with _progress(contender, settings) as progress, _started(command, settings) as child:
+    port = free_ports()
+    with _progress(contender, settings) as progress, _started(command, settings, port) as child:
+        handled, total = progress.events, progress.total()
+        if contender.name == OURS:
+            handled, total = partial(counted_by_worker, port), total - EVENTS.partitions  # it does not count the ticks
         began = time.monotonic()
         _wait(child, progress.has_partitions, 0.05)
         assigned = time.monotonic()
-        _wait(child, lambda: progress.events() > 0, POLL_SECONDS)
-        first, committed = time.monotonic(), progress.events()
+        _wait(child, lambda: handled() > 0, POLL_SECONDS)
+        first, before = time.monotonic(), handled()
+        _wait(child, lambda: handled() >= total, POLL_SECONDS)
+        read = time.monotonic()
         _wait(child, progress.is_done, POLL_SECONDS)
         done, cpu, rss = time.monotonic(), cpu_seconds(child.pid), peak_mb(child.pid)
-        total = progress.events()
         afterwards()
         wrong = _settled(differences)
     # Few commits tell no speed between them.
-    rate = (total - committed) / (done - first) if committed < total / 2 else total / (done - assigned)
+    rate = (total - before) / (read - first) if before < total / 2 else total / (read - assigned)
     return Sample(events, done - began, done - assigned, rate, cpu, rss, wrong)
 
 
@@ -80,10 +89,10 @@ def _settled(differences: Callable[[], list[str]]) -> list[str]:
 
 
 @contextmanager
-def _started(command: list[str], settings: Settings) -> Iterator[Child]:
+def _started(command: list[str], settings: Settings, metrics_port: int) -> Iterator[Child]:
     with TemporaryDirectory() as folder:
         child = Child(Path(folder) / "pid", Path(folder) / "log")
-        child.spawn(command, environment(settings, Path(folder) / "state"))
+        child.spawn(command, environment(settings, Path(folder) / "state", metrics_port))
         try:
             yield child
         finally:

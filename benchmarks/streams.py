@@ -94,7 +94,7 @@ FIGURES: tuple[tuple[str, str, Callable[[Sample], float]], ...] = (
 
 
 def print_samples(samples: dict[str, list[Sample]]) -> None:
-    """Print each contender's figures: events/s between its first and last commit, CPU since its start."""
+    """Print each contender's figures: events/s from the first event to the last, the rest until all is committed."""
     table = Table("contender, events", "figure", *(Column(name, justify="right") for name in ("min", "median", "max")))
     for name, runs in samples.items():
         heading = f"{name}, {runs[0].events:,}"
