@@ -104,3 +104,12 @@ def test_the_bad_records_of_the_random_logs() -> None:
             raw = template.replace(b"{id}", event_id(1).encode()).replace(b"{time}", b"5")
             check(raw)
             assert isinstance(read(LogRecord(0, 0, 10, raw)), str)
+
+
+def test_a_field_that_stands_twice_counts_as_its_last_and_must_be_right_each_time() -> None:
+    twice = b'{"eventId":"%s","timestamp":5,"eventType":"scroll","sessionId":"s",%s}'
+    event, _ = decode_event(twice % (event_id(1).encode(), b'"timestamp":7'))
+    assert event.timestamp == 7
+    with pytest.raises(InvalidEvent) as refused:
+        decode_event(b'{"sessionId":7,' + (twice % (event_id(1).encode(), b'"userId":"u"'))[1:])
+    assert (refused.value.reason, refused.value.text.partition(":")[0]) == ("INVALID_FIELD", "sessionId")
