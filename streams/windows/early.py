@@ -45,8 +45,10 @@ class EarlyResults:
         self._next_batch()
         sites, self._sites = self._sites, set()
         for site in sites:
-            if site in self._provisional:
-                yield self._partial(site, partition, revision, self._provisional[site])
+            # Its new events may be in panes that have closed since: their sliding windows are open still.
+            if site in audiences:
+                provisional = self._of(site, audiences, closed_until, funnel)
+                yield self._partial(site, partition, revision, provisional)
 
     def _of(self, site: str, audiences: Mapping[str, Audience], closed_until: int, funnel: Funnel) -> Provisional:
         assert self._provisional is not None
