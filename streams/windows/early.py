@@ -48,7 +48,9 @@ class EarlyResults:
             # Its new events may be in panes that have closed since: their sliding windows are open still.
             if site in audiences:
                 provisional = self._of(site, audiences, closed_until, funnel)
-                yield self._partial(site, partition, revision, provisional)
+                partial = self._partial(site, partition, revision, provisional)
+                if partial.panes or partial.sliding:
+                    yield partial
 
     def _of(self, site: str, audiences: Mapping[str, Audience], closed_until: int, funnel: Funnel) -> Provisional:
         assert self._provisional is not None
