@@ -93,9 +93,13 @@ class EarlyResults:
             totals.changed_urls.clear()
             _add_changes(partial.urls, end, counts, sent_urls)
         sent_countries = self._sent_countries.setdefault(site, {})
-        for window, countries in provisional.windows():
-            partial.sliding.append(window)
-            _add_changes(partial.countries, window.end, countries, sent_countries)
+        changed = provisional.changed_countries
+        for end in provisional.window_ends():
+            partial.sliding.append(provisional.window(end))
+            names = changed.get(end, ()) if provisional.told else provisional.all_countries(end)
+            _add_changes(partial.countries, end, provisional.countries(end, names), sent_countries)
+        changed.clear()
+        provisional.told = True
         return partial
 
 
