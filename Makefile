@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/tidemark up $(if $(DURATION),--duration $(DURATION))
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,11 +1,13 @@
 """The real servers the tests run against: Kafka and InfluxDB of deploy.local, on free loopback ports."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deploy.local import addresses
 from deploy.local.addresses import free_ports
 from deploy.local.provision import create_bucket, create_topics
 from deploy.local.stack import LocalStack
@@ -13,6 +15,15 @@ from tidemark.settings import Settings
 
 #: Shared with the demo, so that the servers' programs are fetched once.
 CACHE = Path(__file__).parents[1] / ".tidemark" / "cache"
+
+
+def pytest_configure() -> None:
+    """Give each of several test processes its own range of ports: a port is free until its server listens."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first, last = addresses.PORTS
+    size = (last - first) // workers
+    addresses.PORTS = (first + number * size, first + (number + 1) * size - 10)
 
 
 def local_settings(data_dir: Path) -> Settings:

@@ -12,6 +12,10 @@ KAFKA_SETTING = "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"
 INFLUXDB_SETTING = "TIDEMARK_INFLUXDB_URL"
 
 
+#: Free ports are looked for here (first inclusive, last exclusive), below those that outgoing connections get.
+PORTS = (20_000, 32_000)
+
+
 @dataclass(frozen=True)
 class Address:
     """A host and port."""
@@ -51,9 +55,9 @@ class Address:
 
 
 def free_ports(count: int = 1) -> int:
-    """Return the first of ``count`` neighbouring free loopback ports, below those that outgoing connections get."""
+    """Return the first of ``count`` neighbouring free loopback ports."""
     while True:
-        first = random.randint(20_000, 32_000)
+        first = random.randrange(*PORTS)
         if all(Address("127.0.0.1", first + n).is_free() for n in range(count)):
             return first
 
