@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from sinks.app import GROUP as SINK_GROUP
 from tests.faults.page import Page
 from tests.faults.scene import GATEWAY, SINK, Scene
+from tests.support import wait
 from tests.support.exactness import Observed
-from tests.support.kafka_log import leader, read_log
+from tests.support.kafka_log import ends, leader, read_log
 from tidemark.results import decode_metric
-from tidemark.topics import ALERTS, EVENTS, METRICS, SESSIONS
+from tidemark.topics import ALERTS, CHECKPOINTS, EVENTS, METRICS, SESSIONS
 
 #: A stopped process is thought dead after the session timeout, 6 s.
 LONGER_THAN_THE_SESSION = (6.5, 9.0)
@@ -20,6 +21,8 @@ CLEAN_MOVE_SECONDS = 5.0
 KILLED_MOVE_SECONDS = 15.0
 DEFECT_EVENTS = 3_000
 HALF_AN_HOUR_MS = 1_800_000
+#: A zombie owns nine states; so many of their checkpoints are enough to show a defect.
+ZOMBIES_CHECKPOINTS = 5
 CLOCK = "tests.faults.stepped_clock"
 DEFECTIVE = "tests.faults.defective"
 
@@ -214,19 +217,33 @@ def defective(defect: str) -> Callable[[Scene], None]:
 
 
 def zombie_without_fence(scene: Scene) -> None:
-    """Have a worker that was thought dead write its checkpoints over its successor's, which then is killed."""
+    """Have a worker that was thought dead write its checkpoints over its successor's; others go on from these.
+
+    Neither is there any more then: each would go on with its own state, which is right.
+    """
+    # So rarely that it has something to write when it is stopped.
+    scene.settings = scene.settings.model_copy(update={"checkpoint_interval_ms": 3_000})
     names = scene.start_workers(2, DEFECTIVE, ("no-fence",))
     with scene.load():
-        for _ in scene.moments(1):
-            scene.fault()
-            scene.send(names[0], signal.SIGSTOP)
-            scene.pause(LONGER_THAN_THE_SESSION[1])
-            scene.send(names[0], signal.SIGCONT)
-            scene.pause(1.0)
-            scene.fault()
-            scene.kill(names[1])
-            scene.start(names[1])
+        scene.pause(scene.chance.uniform(4.0, 6.0))
+        scene.fault()
+        scene.send(names[0], signal.SIGSTOP)
+        scene.pause(LONGER_THAN_THE_SESSION[1] + 3.0)  # the successor has written it all down once by then
+        scene.fault()
+        scene.kill(names[1])
+        before = ends(scene.settings, [CHECKPOINTS])
+        scene.send(names[0], signal.SIGCONT)
+        # Nobody else is there to write; it joins again only when the other's session is over.
+        wait.until(lambda: _written(scene, before) >= ZOMBIES_CHECKPOINTS, 10.0)
+        scene.kill(names[0])
+        for name in names:
+            scene.start(name)
         scene.recovered()
+
+
+def _written(scene: Scene, before: dict[tuple[str, int], int]) -> int:
+    """Count the checkpoints that somebody has written to since they ended there."""
+    return sum(end > before[place] for place, end in ends(scene.settings, [CHECKPOINTS]).items())
 
 
 ROWS = (
