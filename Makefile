@@ -1,10 +1,11 @@
 # Set-up, demo and tests, all in .venv with the versions of requirements.lock.
 PYTHON ?= python3
 DURATION ?=
+AGAIN ?=
 BIN := .venv/bin
 STAMP := .venv/.set-up
 
-.PHONY: setup demo test lint lock clean
+.PHONY: setup demo test test-faults lint lock clean
 
 setup: $(STAMP)
 
@@ -25,6 +26,10 @@ demo: setup
 
 test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+# The whole fault table, an hour and a half; goes on where it was interrupted, AGAIN=1 starts over.
+test-faults: setup
+	$(BIN)/python -m tests.faults $(if $(AGAIN),--again)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -106,8 +106,7 @@ def _add_agents(app: StreamsApp, settings: Settings) -> None:
             await or_die(app.worker.process(app.consumer, event))
 
     async def send_early() -> None:
-        # Each stage by itself: what one sends, the other has a moment later.
-        await asyncio.gather(*(or_die(app.worker.send_early(app.consumer, topic)) for topic in app.worker.topics))
+        await or_die(app.worker.send_early(app.consumer))
 
     async def look_after() -> None:
         await or_die(app.worker.look_after(app.consumer))

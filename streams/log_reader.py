@@ -11,6 +11,18 @@ from tidemark.settings import Settings
 #: The broker may take so long for an answer, and for all of a log.
 ANSWER_SECONDS = 10.0
 READ_SECONDS = 60.0
+AGAIN_SECONDS = 0.2
+
+#: The answers while a log has no leader, or another than the client knows of: a broker was killed or has come back.
+LEADER_MOVES = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+    }
+)
 
 #: A topic's name on the broker and a partition.
 Place = tuple[str, int]
@@ -34,8 +46,21 @@ class LogReader:
         )
 
     def bounds(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
-        """Return the offset of each log's first record, and that behind its last record or transaction marker."""
-        return {place: self._consumer.get_watermark_offsets(TopicPartition(*place), ANSWER_SECONDS) for place in places}
+        """Return the offset of each log's first record, and that behind its last record or transaction marker.
+
+        While a log's leader moves it is asked again, for ``READ_SECONDS`` in all. Raises KafkaException.
+        """
+        deadline = time.monotonic() + READ_SECONDS
+        return {place: self._bounds_of(place, deadline) for place in places}
+
+    def _bounds_of(self, place: Place, deadline: float) -> tuple[int, int]:
+        while True:
+            try:
+                return self._consumer.get_watermark_offsets(TopicPartition(*place), ANSWER_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() not in LEADER_MOVES or time.monotonic() > deadline:
+                    raise
+                time.sleep(AGAIN_SECONDS)
 
     def read(self, places: Sequence[Place]) -> Iterator[Message]:
         """Yield the committed records of these logs up to their ends. Raises TimeoutError."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from streams.checkpoints import Checkpoints
@@ -15,8 +14,8 @@ from streams.ticker import Ticker
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
 
-#: Early results of a stage take at most this share of a worker's time: the interval between them widens under load.
-EARLY_SHARE = 0.2
+#: Early results take at most this share of a worker's time: the interval between them widens under load.
+EARLY_SHARE = 0.15
 #: A partition that is further behind (records) sends no early results: they would be of the past.
 EARLY_LAG = 5_000
 #: How often markers and ticks are looked after.
@@ -42,11 +41,6 @@ class StreamsWorker:
         self._early_interval = settings.early_interval_ms / 1000
         # The last gap of each partition between its state and a batch: (offset expected, offset got).
         self._gaps: dict[Any, tuple[int, int]] = {}
-
-    @property
-    def topics(self) -> Iterable[str]:
-        """The topics that its stages read."""
-        return self._stages.keys()
 
     def release(self, assigned: set[Any]) -> None:
         """Forget the state of partitions that are not assigned any more."""
@@ -91,18 +85,18 @@ class StreamsWorker:
         self._gaps[tp] = (expected, got)
         return True
 
-    async def send_early(self, consumer: Any, topic: str) -> None:
-        """For ever: early results of a stage, one partition after another, so that nothing else waits for them all."""
-        stage = self._stages[topic]
+    async def send_early(self, consumer: Any) -> None:
+        """For ever: early results of one partition after another, so that nothing else waits for them all."""
         while True:
             cost = 0.0
-            for partition, lag in self._lags(consumer, topic, stage).items():
-                if lag < EARLY_LAG and partition in stage.partitions:
-                    started = time.perf_counter()
-                    stage.send_early(partition)
-                    cost += time.perf_counter() - started
-                    await asyncio.sleep(0)
-            await asyncio.sleep(max(self._early_interval, cost / EARLY_SHARE - cost))
+            for topic, stage in self._stages.items():
+                for partition, lag in self._lags(consumer, topic, stage).items():
+                    if lag < EARLY_LAG and partition in stage.partitions:
+                        started = time.perf_counter()
+                        stage.send_early(partition)
+                        cost += time.perf_counter() - started
+                        await asyncio.sleep(0)
+            await asyncio.sleep(max(self._early_interval, cost / EARLY_SHARE))
 
     async def look_after(self, consumer: Any) -> None:
         """For ever: markers and ticks."""

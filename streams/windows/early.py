@@ -93,13 +93,9 @@ class EarlyResults:
             totals.changed_urls.clear()
             _add_changes(partial.urls, end, counts, sent_urls)
         sent_countries = self._sent_countries.setdefault(site, {})
-        changed = provisional.changed_countries
-        for end in provisional.window_ends():
-            partial.sliding.append(provisional.window(end))
-            names = changed.get(end, ()) if provisional.told else provisional.all_countries(end)
-            _add_changes(partial.countries, end, provisional.countries(end, names), sent_countries)
-        changed.clear()
-        provisional.told = True
+        for window, countries in provisional.windows():
+            partial.sliding.append(window)
+            _add_changes(partial.countries, window.end, countries, sent_countries)
         return partial
 
 

@@ -1,7 +1,8 @@
 """One site's open windows as they would be if nothing more came: kept up to date visit by visit."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from streams.windows import PANE_MS, SLIDING_MS
 from streams.windows.audience import Audience, Sums
@@ -43,24 +44,18 @@ class PaneTotals:
 
 
 class Provisional:
-    """The open windows of a site. It is made anew whenever a pane has closed; ``add`` tells of each new event.
-
-    ``more`` is what is counted in each open window (by its end) beyond its closed panes; ``changed_countries`` tells
-    whose counts there have grown since it was cleared; before it is ``told`` for the first time, all may have.
-    """
+    """The open windows of a site. It is made anew whenever a pane has closed; ``add`` tells of each new event."""
 
     def __init__(self, audience: Audience, closed_until: int, funnel: Funnel) -> None:
         self._audience = audience
         self._closed_until = closed_until
         self._funnel = funnel
         self.panes: dict[int, PaneTotals] = {}
-        self.more: dict[int, Sums] = {}
-        self.changed_countries: dict[int, set[str]] = {}
-        self.told = False
+        # What is counted in each open window (by its end) beyond its closed panes, which are in ``_closed``.
+        self._more: dict[int, Sums] = {}
         self._closed: dict[int, Sums] = {}
         self._by_visit: dict[Visit, list[Pane]] = {}
         self._seen: dict[tuple[Visitor, str], list[int]] = {}
-        self._ends = {end for pane_end in audience.panes for end in window_ends(pane_end) if end > closed_until}
 
     def add(self, visit: Visit) -> None:
         """Take the events that a visit holds now, instead of those it held before."""
@@ -68,7 +63,7 @@ class Provisional:
             self._count(pane, -1)
         panes = self._by_visit[visit] = []
         shadow = copy.copy(visit)
-        for end, events in _by_pane(visit.held or []):
+        for end, events in _by_pane(visit.held or ()):
             pane = Pane(end)
             apply(shadow, events, pane, self._funnel)
             panes.append(pane)
@@ -81,92 +76,53 @@ class Provisional:
             totals = self.panes[pane.end] = PaneTotals()
         totals.count(pane, sign)
         for end in window_ends(pane.end):
-            more = self._more(end)
+            more = self._window(end)
             since = end - SLIDING_MS
-            for before in pane.visits_before:
-                if before <= since:
-                    more.visits += sign
-            for before in pane.conversions_before:
-                if before <= since:
-                    more.converting += sign
+            more.visits += sign * sum(before <= since for before in pane.visits_before)
+            more.converting += sign * sum(before <= since for before in pane.conversions_before)
             more.revenue_micros += sign * pane.revenue_micros
 
     def _see(self, visitor: Visitor, end: int, countries: Iterable[str]) -> None:
-        for window_end in self._new_in(visitor, "", visitor.pane, end):
-            self._more(window_end).visitors += 1
-        self.panes[end].visitors.add(visitor)
+        if self._is_first(visitor, "", visitor.pane, end):
+            self.panes[end].visitors.add(visitor)
         for country in countries:
-            for window_end in self._new_in(visitor, country, visitor.country_seen(country), end):
-                counts = self._more(window_end).countries
-                counts[country] = counts.get(country, 0) + 1
-                self.changed_countries.setdefault(window_end, set()).add(country)
+            self._is_first(visitor, country, visitor.country_seen(country), end)
 
-    def _new_in(self, visitor: Visitor, country: str, closed: int, end: int) -> list[int]:
-        """Note a visitor (in a country) in a pane; return the windows around it that have not counted them yet."""
-        seen = self._seen.get((visitor, country))
-        if seen is None:
-            seen = self._seen[visitor, country] = [closed]
+    def _is_first(self, visitor: Visitor, country: str, closed: int, end: int) -> bool:
+        """Count a visitor (in a country) in each window that has not counted them; say if they are new in the pane."""
+        seen = self._seen.setdefault((visitor, country), [closed])
         if end in seen:
-            return []
-        new = []
+            return False
         for window_end in window_ends(end):
-            since = window_end - SLIDING_MS
-            for pane in seen:
-                if since < pane <= window_end:
-                    break
-            else:
-                new.append(window_end)
+            if not any(window_end - SLIDING_MS < pane <= window_end for pane in seen):
+                more = self._window(window_end)
+                if country:
+                    more.countries[country] = more.countries.get(country, 0) + 1
+                else:
+                    more.visitors += 1
         seen.append(end)
-        return new
+        return True
 
-    def _more(self, end: int) -> Sums:
-        more = self.more.get(end)
+    def _window(self, end: int) -> Sums:
+        more = self._more.get(end)
         if more is None:
-            more = self.more[end] = Sums()
+            more = self._more[end] = Sums()
         return more
 
-    def closed(self, end: int) -> Sums:
-        """Return the sums over the closed panes of a window."""
-        sums = self._closed.get(end)
-        if sums is None:
-            sums = self._closed[end] = self._audience.window(end)
-        return sums
-
-    def window_ends(self) -> list[int]:
-        """Return the ends of the open windows that somebody came to, in order."""
-        return sorted(self._ends.union(end for end in self.more if end > self._closed_until))
-
-    def window(self, end: int) -> SlidingPart:
-        """Return the sums of an open window."""
-        closed, more = self.closed(end), self.more.get(end) or _NOTHING
-        return SlidingPart(
-            end,
-            closed.visitors + more.visitors,
-            closed.visits + more.visits,
-            closed.converting + more.converting,
-            closed.revenue_micros + more.revenue_micros,
-        )
-
-    def all_countries(self, end: int) -> set[str]:
-        """Return the countries with visitors in an open window."""
-        closed = {country for country, visitors in self.closed(end).countries.items() if visitors}
-        return closed.union(self.more[end].countries) if end in self.more else closed
-
-    def countries(self, end: int, of: Iterable[str]) -> Counts:
-        """Return the visitors of an open window in some countries."""
-        closed, more = self.closed(end).countries, (self.more.get(end) or _NOTHING).countries
-        return {country: closed.get(country, 0) + more.get(country, 0) for country in of}
+    def windows(self) -> Iterator[tuple[SlidingPart, Counts]]:
+        """Yield the sums and the visitors by country of each open window that somebody came to, in order."""
+        closed = {end for pane_end in self._audience.panes for end in window_ends(pane_end)}
+        for end in sorted(closed | self._more.keys()):
+            if end > self._closed_until:
+                total = Sums()
+                if end not in self._closed:
+                    self._closed[end] = self._audience.window(end)
+                total.add(self._closed[end])
+                if end in self._more:
+                    total.add(self._more[end])
+                yield total.part(end), total.countries
 
 
-_NOTHING = Sums()
-
-
-def _by_pane(held: list[Held]) -> Iterable[tuple[int, list[Held]]]:
-    if len(held) == 1:
-        time = held[0][0]
-        return [(time - time % PANE_MS + PANE_MS, held)]
-    panes: dict[int, list[Held]] = {}
-    for event in sorted(held):
-        time = event[0]
-        panes.setdefault(time - time % PANE_MS + PANE_MS, []).append(event)
-    return panes.items()
+def _by_pane(held: Iterable[Held]) -> Iterator[tuple[int, list[Held]]]:
+    for start, events in groupby(sorted(held), key=lambda event: event[0] // PANE_MS):
+        yield (start + 1) * PANE_MS, list(events)

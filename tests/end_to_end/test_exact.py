@@ -9,15 +9,15 @@ import pytest
 from deploy.local.addresses import free_ports
 from tests.conftest import provisioned
 from tests.end_to_end.pipeline import EVENTS_SENT, SITES, Finished, finished_run
-from tests.sinks.store import Row, rows
+from tests.end_to_end.shown import last_points, points_told, shown, wire_name
+from tests.sinks.store import rows
 from tests.support import wait
 from tests.support.exactness import missing, unexpected
 from tests.support.reference import LogRecord
 from tests.support.reference_events import Seen, read
-from tidemark.results import METRICS, Alert, MetricUpdate
+from tests.support.stored import MEASUREMENTS, NS_PER_MS, in_influxdb, to_be_stored
+from tidemark.results import METRICS, Alert
 from tidemark.settings import Settings
-
-NS_PER_MS = 1_000_000
 
 
 @pytest.fixture(scope="module")
@@ -96,53 +96,13 @@ def test_the_run_was_worth_looking_at(run: Finished) -> None:
 # ---- InfluxDB is the topics
 
 
-def percent_or_value(final: MetricUpdate) -> float:
-    return round(final.value * 100, 4) if final.metric in ("bounce_rate", "conversion_rate") else final.value
+@pytest.mark.parametrize("measurement", MEASUREMENTS)
+def test_influxdb_has_each_result_once(run: Finished, measurement: str) -> None:
+    assert in_influxdb(run.settings, measurement) == to_be_stored(run.seen, measurement)
 
 
-def scalars(found: list[Row]) -> Counter[tuple[Any, ...]]:
-    return Counter((row["site"], row["ns"], row["metric"], row["value"], row["count"]) for row in found)
-
-
-@pytest.mark.parametrize(
-    "metric", [metric for metric in METRICS if metric not in ("popular_content", "geographic_distribution")]
-)
-def test_influxdb_has_each_scalar_final_once(run: Finished, metric: str) -> None:
-    kind = "business" if metric in ("conversion_rate", "revenue_per_user") else "real_time"
-    finals = [final for final in run.seen.finals.values() if final.metric == metric]
-    assert scalars(rows(run.settings, metric)) == Counter(
-        (final.site_id, final.window_end * NS_PER_MS, kind, percent_or_value(final), final.count) for final in finals
-    )
-
-
-def entries(run: Finished, metric: str) -> list[tuple[Any, ...]]:
-    return [
-        (final.site_id, final.window_end * NS_PER_MS, str(rank), entry.key, entry.value)
-        for final in run.seen.finals.values()
-        if final.metric == metric
-        for rank, entry in enumerate(final.dimensions or [], 1)
-    ]
-
-
-def test_influxdb_has_each_popular_page_once(run: Finished) -> None:
-    found = rows(run.settings, "popular_content")
-    assert {row["metric"] for row in found} == {"business"}
-    assert Counter((row["site"], row["ns"], row["rank"], row["url"], row["views"]) for row in found) == Counter(
-        entries(run, "popular_content")
-    )
-
-
-def test_influxdb_has_each_country_once(run: Finished) -> None:
-    found = rows(run.settings, "geographic_distribution")
-    assert Counter((row["site"], row["ns"], row["country"], row["visitors"]) for row in found) == Counter(
-        (site, time, country, visitors) for site, time, _, country, visitors in entries(run, "geographic_distribution")
-    )
-
-
-def test_influxdb_has_each_visit_once(run: Finished) -> None:
-    found = rows(run.settings, "sessions")
-    assert Counter(row["visit_id"] for row in found) == Counter(run.seen.sessions.keys())
-    for row in found:
+def test_influxdb_tells_all_of_a_visit(run: Finished) -> None:
+    for row in rows(run.settings, "sessions"):
         visit = run.seen.sessions[row["visit_id"]]
         assert row["ns"] // NS_PER_MS == visit.end_time
         told = {name: getattr(visit, name) for name in row if hasattr(visit, name)}
@@ -151,10 +111,8 @@ def test_influxdb_has_each_visit_once(run: Finished) -> None:
         assert row["site"] == visit.site_id
 
 
-def test_influxdb_has_each_alert_once(run: Finished) -> None:
-    found = rows(run.settings, "alerts")
-    assert Counter(row["alert_id"] for row in found) == Counter(run.seen.alerts.keys())
-    for row in found:
+def test_influxdb_tells_all_of_an_alert(run: Finished) -> None:
+    for row in rows(run.settings, "alerts"):
         alert: Alert = run.seen.alerts[row["alert_id"]]
         assert (row["site"], row["user_id"]) == (alert.site_id, alert.user_id)
         assert alert.window_start <= row["ns"] // NS_PER_MS < alert.window_end
@@ -163,41 +121,12 @@ def test_influxdb_has_each_alert_once(run: Finished) -> None:
 # ---- A WebSocket client sees the topics
 
 
-def wire_name(metric: str) -> str:
-    first, *rest = metric.split("_")
-    return first + "".join(word.title() for word in rest)
-
-
-def shown(final: MetricUpdate) -> Any:
-    """A final's value on the WebSocket's wire: a list's entries, or the number."""
-    if final.dimensions is None:
-        return final.value
-    return [{"key": entry.key, "value": entry.value} for entry in final.dimensions]
-
-
-def last_points(run: Finished, site: str, metric: str, now: int) -> list[tuple[int, bool, Any]]:
-    """The last 20 windows that have ended: each one's final, or its newest early result."""
-    newest: dict[int, MetricUpdate] = {}
-    for update in [*run.seen.early, *run.seen.finals.values()]:
-        if (update.site_id, update.metric) == (site, metric) and update.window_end <= now:
-            known = newest.get(update.window_end)
-            if known is None or (update.final, update.revision) > (known.final, known.revision):
-                newest[update.window_end] = update
-    return [(end, newest[end].final, shown(newest[end])) for end in sorted(newest)[-20:]]
-
-
 @pytest.mark.parametrize("site", SITES)
 def test_a_page_that_opens_now_gets_the_last_points_of_each_metric(run: Finished, site: str) -> None:
     def settled() -> bool:
         snapshot = run.page.subscribe(site)
-        told = {
-            metric: [
-                (point["windowEnd"], point["final"], point.get("dimensions", point["value"]))
-                for point in snapshot["points"][wire_name(metric)]
-            ]
-            for metric in METRICS
-        }
-        expected = {metric: last_points(run, site, metric, snapshot["timestamp"]) for metric in METRICS}
+        told = {metric: points_told(snapshot, metric) for metric in METRICS}
+        expected = {metric: last_points(run.seen, site, metric, snapshot["timestamp"]) for metric in METRICS}
         assert any(value for points in expected.values() for _, final, value in points if final)
         return told == expected
 

@@ -1,25 +1,28 @@
 """What the streams said, from their topics, against the reference applied to the events topic."""
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tests.support import wait
 from tests.support.kafka_log import read_log
 from tests.support.reference import Expected, LogRecord, reference
 from tidemark import results
 from tidemark.events import LATE
-from tidemark.results import Alert, MetricUpdate, SessionSummary
+from tidemark.results import Alert, DeadLetter, MetricUpdate, SessionSummary
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, DEAD_LETTERS, EVENTS, METRICS, SESSIONS
 
 WindowKey = tuple[str, str, int]
+Key = TypeVar("Key")
+Content = TypeVar("Content")
 
 
 @dataclass
 class Observed:
-    """All results on the topics. A final that came with two contents is in ``conflicts``."""
+    """All results on the topics. What came twice with different contents is in ``conflicts``."""
 
     finals: dict[WindowKey, MetricUpdate] = field(default_factory=dict)
-    conflicts: list[tuple[MetricUpdate, MetricUpdate]] = field(default_factory=list)
+    conflicts: list[tuple[object, object]] = field(default_factory=list)
     early: list[MetricUpdate] = field(default_factory=list)
     sessions: dict[str, SessionSummary] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -28,11 +31,50 @@ class Observed:
     def add_update(self, update: MetricUpdate) -> None:
         """Take an update; ``emitted_at`` is the one field that may differ between repetitions."""
         update.emitted_at = 0
-        key = (update.site_id, update.metric, update.window_start)
-        if not update.final:
+        if update.final:
+            self._keep(self.finals, _window(update), update)
+        else:
             self.early.append(update)
-        elif self.finals.setdefault(key, update) != update:
-            self.conflicts.append((self.finals[key], update))
+
+    def add_visit(self, visit: SessionSummary) -> None:
+        """Take a visit."""
+        self._keep(self.sessions, visit.visit_id, visit)
+
+    def add_alert(self, alert: Alert) -> None:
+        """Take an alert; its description is free text and not compared."""
+        alert.description = ""
+        self._keep(self.alerts, alert.alert_id, alert)
+
+    def add_dead_letter(self, letter: DeadLetter) -> None:
+        """Take a dead letter of the events topic."""
+        if letter.topic == EVENTS.name:
+            self._keep(self.dead, (letter.partition, letter.offset), letter.reason)
+
+    def too_high(self) -> list[MetricUpdate]:
+        """Return the early results whose revision is higher than their final's."""
+        return [
+            update
+            for update in self.early
+            if _window(update) in self.finals and update.revision > self.finals[_window(update)].revision
+        ]
+
+    def went_back(self) -> list[MetricUpdate]:
+        """Return the early results that came after one of a higher revision."""
+        newest: dict[WindowKey, int] = {}
+        back = []
+        for update in self.early:
+            if update.revision < newest.setdefault(_window(update), update.revision):
+                back.append(update)
+            newest[_window(update)] = max(update.revision, newest[_window(update)])
+        return back
+
+    def _keep(self, known: dict[Key, Content], key: Key, content: Content) -> None:
+        if known.setdefault(key, content) != content:
+            self.conflicts.append((known[key], content))
+
+
+def _window(update: MetricUpdate) -> WindowKey:
+    return update.site_id, update.metric, update.window_start
 
 
 def observe(settings: Settings) -> Observed:
@@ -41,16 +83,11 @@ def observe(settings: Settings) -> Observed:
     for record in read_log(settings, METRICS):
         seen.add_update(results.decode_metric(record.value or b""))
     for record in read_log(settings, SESSIONS):
-        visit = results.decode_session(record.value or b"")
-        seen.sessions[visit.visit_id] = visit
+        seen.add_visit(results.decode_session(record.value or b""))
     for record in read_log(settings, ALERTS):
-        alert = results.decode_alert(record.value or b"")
-        alert.description = ""  # free text, not compared
-        seen.alerts[alert.alert_id] = alert
+        seen.add_alert(results.decode_alert(record.value or b""))
     for record in read_log(settings, DEAD_LETTERS):
-        letter = results.decode_dead_letter(record.value or b"")
-        if letter.topic == EVENTS.name:
-            seen.dead[letter.partition, letter.offset] = letter.reason
+        seen.add_dead_letter(results.decode_dead_letter(record.value or b""))
     return seen
 
 

@@ -96,6 +96,43 @@ def wait_for_lag_zero(settings: Settings, group: str, topics: Iterable[Topic], d
             time.sleep(0.1)
 
 
+def ends(settings: Settings, topics: Iterable[Topic]) -> dict[tuple[str, int], int]:
+    """Return the present end of each partition of these topics, by its topic's name on the broker."""
+    with _consumer(settings, f"ends-{uuid4()}") as consumer:
+        return {
+            (one.topic, one.partition): _end(consumer, one)
+            for topic in topics
+            for one in _partitions(consumer, settings.topic(topic.name))
+        }
+
+
+@_retry
+def leader(settings: Settings, topic: Topic, partition: int) -> int:
+    """Return the id of the broker that leads a partition."""
+    name = settings.topic(topic.name)
+    with _consumer(settings, f"leader-{uuid4()}") as consumer:
+        return int(consumer.list_topics(name, REQUEST_SECONDS).topics[name].partitions[partition].leader)
+
+
+def lag_behind(settings: Settings, group: str, places: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """Return how many offsets a group's commits are behind these places, where they are."""
+    with _consumer(settings, settings.topic(group)) as consumer:
+        committed = _committed(consumer, [TopicPartition(*place) for place in places])
+    behind = {place: end - max(0, committed[place]) for place, end in places.items()}
+    return {place: count for place, count in behind.items() if count > 0}
+
+
+@_retry
+def _end(consumer: Consumer, one: TopicPartition) -> int:
+    _, high = consumer.get_watermark_offsets(one, REQUEST_SECONDS)
+    return int(high)
+
+
+@_retry
+def _committed(consumer: Consumer, places: list[TopicPartition]) -> dict[tuple[str, int], int]:
+    return {(one.topic, one.partition): one.offset for one in consumer.committed(places, REQUEST_SECONDS)}
+
+
 @_retry
 def _lag(consumer: Consumer, topics: list[str]) -> dict[tuple[str, int], int]:
     behind = {}
