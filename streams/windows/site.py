@@ -187,6 +187,12 @@ class SiteTotals:
         )
 
 
+def count_windows(keys: Iterable[bytes]) -> int:
+    """Return how many windows the entries with these keys hold sums of; a window of several sites is one."""
+    decoded = (msgspec.json.decode(key, type=EntryKey) for key in keys)
+    return len({(kind, end) for kind, _, end in decoded if kind in (PANE, SLIDING)})
+
+
 def _restored(by_partition: dict[int, Counts]) -> CountTotals:
     totals = CountTotals()
     for partition, counts in by_partition.items():
