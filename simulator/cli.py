@@ -2,7 +2,6 @@
 
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from simulator.faults import Faults, parse_share
 from simulator.scenarios import SCENARIOS, Scenario
 from simulator.visitors import Load
+from tidemark.times import parse_time
 
 
 def _share(text: str) -> float:
@@ -21,18 +21,10 @@ def _share(text: str) -> float:
 
 
 def _start_time(text: str) -> int:
-    """Read ms since the epoch, or ISO 8601; without an offset it is UTC."""
-    if text.isascii() and text.isdigit():
-        return int(text)
     try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"expected ms since the epoch or a time such as 2026-11-22T08:30:00Z, got {text!r}"
-        ) from None
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=UTC)
-    return int(parsed.timestamp() * 1_000)
+        return parse_time(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _scenario(text: str) -> Scenario:

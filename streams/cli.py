@@ -1,13 +1,47 @@
-"""``tidemark streams run``: one stream worker; several share the partitions."""
+"""``tidemark streams run``: a stream worker. ``inspect`` and ``replay`` look at what the workers know and have sent."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
+
+from tidemark.settings import Settings
+from tidemark.times import parse_time
+
+#: Tables that go into a file are not folded.
+PLAIN_WIDTH = 160
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of tables.")]
+From = Annotated[int, typer.Option("--from", parser=_time, metavar="ISO|MS", help="The range's start, inclusive.")]
+To = Annotated[int, typer.Option("--to", parser=_time, metavar="ISO|MS", help="The range's end, exclusive.")]
+Site = Annotated[str | None, typer.Option(help="Only this site's results; all events are read all the same.")]
+Out = Annotated[Path | None, typer.Option(dir_okay=False, help="Write the lines of JSON here; default: stdout.")]
+Target = Annotated[
+    str | None,
+    typer.Option("--topic", help="Send the results to this topic instead. It must exist, and be none of Tidemark's."),
+]
+Compare = Annotated[
+    bool, typer.Option("--compare", help="Read what was live, as far as retention has it, and say what differs.")
+]
 
 
 def mount(app: typer.Typer) -> None:
     """Add the subcommands to the ``tidemark`` command."""
     streams = typer.Typer(help="The stream processor: events in, window metrics, visits and alerts out.")
     streams.command("run")(run)
+    streams.command("inspect")(inspect)
     app.add_typer(streams, name="streams", no_args_is_help=True)
+    app.command("replay")(replay)
 
 
 def run() -> None:
@@ -34,3 +68,75 @@ def run() -> None:
     gc.freeze()
     gc.set_threshold(100_000, 50, 1_000)
     StreamsProcess(app, outbox).run()
+
+
+def inspect(json: Json = False) -> None:
+    """Show where each partition's state stands and what its checkpoint holds. Only reads; exit code 1: no broker."""
+    import msgspec
+    from rich.console import Console
+
+    from streams import inspection
+    from streams.inspection_table import tables
+    from tidemark.settings import load_settings
+
+    settings = load_settings()
+    with _told("streams inspect", settings):
+        reports = inspection.inspect(settings)
+    if json:
+        for report in reports:
+            typer.echo(msgspec.json.encode(report))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    for table in tables(reports, console.width):
+        console.print(table)
+
+
+def replay(
+    start: From,
+    end: To,
+    site: Site = None,
+    out: Out = None,
+    topic: Target = None,
+    compare: Compare = False,
+) -> None:
+    """Compute the finals, visits and alerts of a time range anew, beside the platform.
+
+    In the range are windows and alerts by their end, visits by their last event. The events topic is read from its
+    start, whatever the range is, because results depend on what was before; lateness and funnel must be what the
+    workers have. No group, no commits, nothing is written to Tidemark's topics. A line is {"topic": …, "value": …};
+    emittedAt is 0. With --compare, results are written only where --out or --topic says. Exit code 1: a difference.
+    """
+    if start >= end:
+        raise typer.BadParameter(f"expected a time after --from, {start}, got {end}", param_hint="--to")
+    if out is not None and topic is not None:
+        raise typer.BadParameter("expected --out or --topic, got both", param_hint="--topic")
+    if out is not None and not out.parent.is_dir():
+        raise typer.BadParameter(f"expected a file in a folder that exists, got {out}", param_hint="--out")
+    from streams.replay.app import Options
+    from streams.replay.app import replay as run_replay
+    from streams.replay.asked import Asked
+    from tidemark.settings import load_settings
+
+    settings = load_settings()
+    with _told("replay", settings):
+        if not run_replay(settings, Options(Asked(start, end, site), out, topic, compare)):
+            raise typer.Exit(1)
+
+
+@contextmanager
+def _told(command: str, settings: Settings) -> Iterator[None]:
+    """Say in a line why a command that reads Kafka could not go on, and exit with 1."""
+    from confluent_kafka import KafkaException
+
+    from streams.log_reader import why
+    from streams.replay.output import TopicRefused
+
+    try:
+        yield
+    except TopicRefused as error:
+        raise typer.BadParameter(str(error), param_hint="--topic") from None
+    except (KafkaException, TimeoutError) as error:
+        typer.echo(f"tidemark {command}: {why(error, settings.kafka_bootstrap_servers)}", err=True)
+        raise typer.Exit(1) from None

@@ -26,11 +26,16 @@ class Parts:
             self._counts[key] = count
         for number in range(max(count, before)):
             part = value[number * PART_BYTES : (number + 1) * PART_BYTES] if value is not None else None
-            yield number.to_bytes(NUMBER_BYTES) + key, part if number < count else None
+            yield record_key(key, number), part if number < count else None
 
     def expect(self, key: bytes, count: int) -> None:
         """Note that an entry takes so many records."""
         self._counts[key] = count
+
+
+def record_key(key: bytes, number: int = 0) -> bytes:
+    """Return the key of the record that holds an entry's part with this number."""
+    return number.to_bytes(NUMBER_BYTES) + key
 
 
 class Folded:

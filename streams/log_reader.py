@@ -8,9 +8,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 
-#: The broker may take so long for an answer, and for all of a log.
+#: The broker may take so long for an answer, and for the next records of a log.
 ANSWER_SECONDS = 10.0
-READ_SECONDS = 60.0
+SILENCE_SECONDS = 60.0
 AGAIN_SECONDS = 0.2
 
 #: The answers while a log has no leader, or another than the client knows of: a broker was killed or has come back.
@@ -23,6 +23,10 @@ LEADER_MOVES = frozenset(
         KafkaError._TIMED_OUT,
     }
 )
+
+#: A broker that is away, and a topic that is not there, in librdkafka's words.
+_AWAY = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE})
+_MISSING = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART})
 
 #: A topic's name on the broker and a partition.
 Place = tuple[str, int]
@@ -48,9 +52,9 @@ class LogReader:
     def bounds(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
         """Return the offset of each log's first record, and that behind its last record or transaction marker.
 
-        While a log's leader moves it is asked again, for ``READ_SECONDS`` in all. Raises KafkaException.
+        While a log's leader moves it is asked again, for ``SILENCE_SECONDS`` in all. Raises KafkaException.
         """
-        deadline = time.monotonic() + READ_SECONDS
+        deadline = time.monotonic() + SILENCE_SECONDS
         return {place: self._bounds_of(place, deadline) for place in places}
 
     def _bounds_of(self, place: Place, deadline: float) -> tuple[int, int]:
@@ -63,15 +67,18 @@ class LogReader:
                 time.sleep(AGAIN_SECONDS)
 
     def read(self, places: Sequence[Place]) -> Iterator[Message]:
-        """Yield the committed records of these logs up to their ends. Raises TimeoutError."""
-        deadline = time.monotonic() + READ_SECONDS
+        """Yield the committed records of these logs up to their ends. Raises TimeoutError when none come any more."""
+        heard = time.monotonic()
         unfinished = set(places)
         self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in places])
         try:
             while unfinished:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not read to the end in {READ_SECONDS} s: {sorted(unfinished)}")
-                for message in self._consumer.consume(1_000, 0.01):
+                messages = self._consumer.consume(1_000, 0.01)
+                if messages:
+                    heard = time.monotonic()
+                elif time.monotonic() > heard + SILENCE_SECONDS:
+                    raise TimeoutError(f"nothing for {SILENCE_SECONDS} s, not at the end: {sorted(unfinished)}")
+                for message in messages:
                     error = message.error()
                     if error is None:
                         yield message
@@ -99,3 +106,13 @@ def groups(bounds: Mapping[Place, tuple[int, int]], most: int) -> Iterator[list[
         count += end - start
     if group:
         yield group
+
+
+def why(error: Exception, servers: str) -> str:
+    """Say for people why reading failed."""
+    cause = error.args[0] if isinstance(error, KafkaException) else None
+    if isinstance(cause, KafkaError) and cause.code() in _AWAY:
+        return f"the broker at {servers} does not answer"
+    if isinstance(cause, KafkaError) and cause.code() in _MISSING:
+        return f"a topic is missing on the broker at {servers}: {cause.str()}"
+    return str(error)

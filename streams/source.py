@@ -88,9 +88,9 @@ class SourceStage:
     def _send(self, out: Output) -> None:
         self._send_partials(iter(out.partials))
         for summary in out.sessions:
-            self._outbox.send(SESSIONS.name, summary.session_id.encode(), results.encode(summary))
+            self._outbox.send(SESSIONS.name, summary.key(), results.encode(summary))
         for alert in out.alerts:
-            self._outbox.send(ALERTS.name, alert.alert_id.encode(), results.encode(alert))
+            self._outbox.send(ALERTS.name, alert.key(), results.encode(alert))
 
     def _send_dead(self, letters: list[DeadLetter], keys: dict[int, bytes | None]) -> None:
         for letter in letters:

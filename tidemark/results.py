@@ -109,6 +109,10 @@ class SessionSummary(Struct, rename="camel", gc=False, omit_defaults=True, kw_on
     country: str | None = None
     referrer: str | None = None
 
+    def key(self) -> bytes:
+        """The record key."""
+        return self.session_id.encode()
+
 
 class Alert(Struct, rename="camel", gc=False, kw_only=True):
     """Something somebody should look at. ``alert_id`` is deterministic; ``timestamp`` = ``window_end`` (ms)."""
@@ -123,6 +127,10 @@ class Alert(Struct, rename="camel", gc=False, kw_only=True):
     window_start: int
     window_end: int
     timestamp: int
+
+    def key(self) -> bytes:
+        """The record key."""
+        return self.alert_id.encode()
 
 
 class DeadLetter(Struct, rename="camel", gc=False, kw_only=True):

@@ -19,6 +19,19 @@ class StateError(Exception):
     """A checkpoint is of no use to this worker; the text says what was found and what was expected."""
 
 
+class Contents(Struct, frozen=True):
+    """What a checkpoint says of its state, for people: ``offset`` is the next record's, ``watermark`` in ms.
+
+    ``windows`` are the open ones that hold something. None: not known yet, or not of this kind of state.
+    """
+
+    offset: int
+    watermark: int | None
+    windows: int
+    visits: int | None = None
+    ids: int | None = None
+
+
 class _Header(Struct):
     made_with: MadeWith
 

@@ -14,6 +14,8 @@ from tidemark.events import pack_ids
 
 #: What the keys of its checkpoint entries begin with.
 KIND = b"i"
+#: What an id takes in an entry: its event's time (8), then itself (16).
+ID_BYTES = 24
 #: An id that is not known was accepted before all time (ms), so that it is no duplicate whatever the watermark.
 NEVER = -(2**62) - 2 * DUPLICATE_MS
 #: So many ids stand in the dict at most.
@@ -139,7 +141,7 @@ class AcceptedIds:
             pane_end, number = int.from_bytes(key[1:9]), int.from_bytes(key[9:])
             self._panes.add(pane_end)
             self._saved[pane_end] = max(self._saved.get(pane_end, 0), number + 1)
-            count = len(value) // 24
+            count = len(value) // ID_BYTES
             chunks.append((value[8 * count :], np.frombuffer(value, np.int64, count)))
         if chunks:
             packed, times = b"".join(ids for ids, _ in chunks), np.concatenate([times for _, times in chunks])
@@ -153,6 +155,11 @@ class AcceptedIds:
 
     def __len__(self) -> int:
         return len(self.recent) + sum(map(len, self._runs)) if self._panes else 0
+
+
+def count_ids(entries: Mapping[bytes, bytes]) -> int:
+    """Return how many ids a checkpoint's entries hold."""
+    return sum(len(value) // ID_BYTES for key, value in entries.items() if key[:1] == KIND)
 
 
 def forget_at(pane_end: int) -> int:

@@ -4,13 +4,14 @@
 was seen in a closed pane; ``v`` an open visit; ``w`` a site's closed panes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from streams.windows.audience import Audience, Sums
-from streams.windows.checkpoint import MadeWith, encode
+from streams.windows.checkpoint import Contents, MadeWith, encode, meta_of
+from streams.windows.duplicates import count_ids
 from streams.windows.held import Held
 from streams.windows.session import Visit
 from streams.windows.visitor import Visitor
@@ -145,3 +146,19 @@ def restore_panes(value: bytes, panes: dict[int, Sums]) -> None:
     for end, (visits, converting, revenue_micros) in _panes(value).items():
         sums = panes[end]
         sums.visits, sums.converting, sums.revenue_micros = visits, converting, revenue_micros
+
+
+def contents(entries: Mapping[bytes, bytes], partition: int, lateness_ms: int) -> Contents:
+    """Count what a partition's checkpoint holds: panes with events, visits that have begun, accepted ids.
+
+    Raises StateError if a worker with this lateness would refuse it.
+    """
+    meta = decode_meta(meta_of(entries, made_with(partition, lateness_ms)))
+    kinds = [key[:1] for key in entries]
+    return Contents(
+        offset=meta.offset,
+        watermark=meta.watermark if meta.watermark >= 0 else None,  # before the first valid record
+        windows=kinds.count(b"h"),
+        visits=kinds.count(b"v"),
+        ids=count_ids(entries),
+    )

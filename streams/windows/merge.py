@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from streams.windows import PANE_MS
 from streams.windows.agenda import Agenda
-from streams.windows.checkpoint import META, Changes, Journal, MadeWith, encode, meta_of
+from streams.windows.checkpoint import META, Changes, Contents, Journal, MadeWith, encode, meta_of
 from streams.windows.exact import floor_to
 from streams.windows.partials import SitePartial
-from streams.windows.site import NEVER, EntryKey, SiteTotals
+from streams.windows.site import NEVER, EntryKey, SiteTotals, count_windows
 from streams.windows.sliding import window_ends
 from tidemark.events import MAX_AHEAD_MS
 from tidemark.results import MetricUpdate
@@ -197,6 +197,21 @@ class MergeWindows:
     def is_empty(self) -> bool:
         """Say whether no site is known any more."""
         return not self._sites
+
+
+def contents(entries: Mapping[bytes, bytes], sources: int) -> Contents:
+    """Count what a merge partition's checkpoint holds; its watermark is the smallest that its sources told.
+
+    Raises StateError if a worker with so many sources would refuse it.
+    """
+    meta = msgspec.json.decode(meta_of(entries, _made_with(sources)), type=_Meta)
+    told = [PartitionProgress(*progress).watermark for progress in meta.progress]
+    reached = [watermark for watermark in told if watermark is not None]
+    return Contents(
+        offset=meta.offset,
+        watermark=min(reached) if len(reached) == len(told) else None,
+        windows=count_windows(key for key in entries if key != META),
+    )
 
 
 def _made_with(sources: int) -> MadeWith:

@@ -9,7 +9,7 @@ from streams.windows import PANE_MS, SITE_QUIET_MS, SLIDE_MS, SLIDING_MS
 from streams.windows.checkpoint import Journal
 from streams.windows.measures import Measure, sliding_measures, tumbling_measures
 from streams.windows.partials import Counts, PanePart, SitePartial, SlidingPart
-from streams.windows.sliding import window_ends
+from streams.windows.sliding import last_panes, window_ends
 from streams.windows.totals import CountTotals, WindowTotals
 from tidemark.results import METRICS, MetricUpdate
 
@@ -143,8 +143,10 @@ class SiteTotals:
     def _close_entries(self, end: int) -> None:
         for kind in (PANE, SLIDING, COUNTRIES):
             self._journal.drop((kind, self.site, end))
+        if end % SLIDE_MS:
+            return
         # A pane's urls are needed until the last window over it closes: later windows are made of them anew.
-        for pane_end in [pane_end for pane_end in self._url_ends if window_ends(pane_end)[-1] <= end]:
+        for pane_end in self._url_ends.intersection(last_panes(end)):
             self._url_ends.discard(pane_end)
             self._journal.drop((URLS, self.site, pane_end))
 
@@ -183,6 +185,12 @@ class SiteTotals:
             revision=revision,
             emitted_at=0,
         )
+
+
+def count_windows(keys: Iterable[bytes]) -> int:
+    """Return how many windows the entries with these keys hold sums of; a window of several sites is one."""
+    decoded = (msgspec.json.decode(key, type=EntryKey) for key in keys)
+    return len({(kind, end) for kind, _, end in decoded if kind in (PANE, SLIDING)})
 
 
 def _restored(by_partition: dict[int, Counts]) -> CountTotals:

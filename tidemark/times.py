@@ -1,0 +1,21 @@
+"""Times on the command line, as people write them."""
+
+from datetime import UTC, datetime
+
+
+def parse_time(text: str) -> int:
+    """Read ms since the epoch, or ISO 8601, UTC without an offset; return ms. Raises ValueError with what was meant."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected ms since the epoch or a time such as 2026-11-22T08:30:00Z, got {text!r}") from None
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=UTC)
+    return int(parsed.timestamp() * 1_000)
+
+
+def iso(time_ms: int) -> str:
+    """Return a time (ms) in ISO 8601, UTC, to the second."""
+    return datetime.fromtimestamp(time_ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
