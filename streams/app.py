@@ -92,7 +92,7 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
     )
     producer = Producer(producer_config(settings, linger_ms=0) | {"queue.buffering.max.messages": 1_000_000})
     outbox = Outbox(producer, settings.topic)
-    reader = LogReader(settings)
+    reader = LogReader(settings, patience_seconds=POSITIONS_SECONDS)
     checkpoints = Checkpoints(settings, GROUP, reader)
     app.worker = worker = StreamsWorker(settings, outbox, Ticker(settings), checkpoints, reader)
     _add_agents(app, settings)

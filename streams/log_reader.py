@@ -33,9 +33,13 @@ Place = tuple[str, int]
 
 
 class LogReader:
-    """Its calls block: they are for a thread, one at a time."""
+    """Its calls block: they are for a thread, one at a time.
 
-    def __init__(self, settings: Settings) -> None:
+    A log whose leader moves, or whose broker is away, is asked for its bounds again for ``patience_seconds``.
+    """
+
+    def __init__(self, settings: Settings, patience_seconds: float = 0.0) -> None:
+        self._patience_seconds = patience_seconds
         self._consumer = Consumer(
             client_config(settings)
             | {
@@ -52,9 +56,9 @@ class LogReader:
     def bounds(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
         """Return the offset of each log's first record, and that behind its last record or transaction marker.
 
-        While a log's leader moves it is asked again, for ``SILENCE_SECONDS`` in all. Raises KafkaException.
+        Raises KafkaException.
         """
-        deadline = time.monotonic() + SILENCE_SECONDS
+        deadline = time.monotonic() + self._patience_seconds
         return {place: self._bounds_of(place, deadline) for place in places}
 
     def _bounds_of(self, place: Place, deadline: float) -> tuple[int, int]:

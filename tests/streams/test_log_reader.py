@@ -24,7 +24,7 @@ class Broker:
 
 
 def reader_of(broker: Broker) -> LogReader:
-    reader = LogReader(Settings())
+    reader = LogReader(Settings(), patience_seconds=10)
     reader.close()
     reader._consumer = broker  # type: ignore[assignment]
     return reader
