@@ -186,7 +186,8 @@ def test_results_go_to_no_topic_of_the_platform_and_make_none(live: Settings, na
 def test_partitions_that_wait_for_others_change_nothing(
     live: Settings, seen: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "TOGETHER", 50)
+    monkeypatch.setattr(log_module, "TOGETHER", 200)
+    monkeypatch.setattr(log_module, "WAIT_SECONDS", 0.02)
     results: list[Replayed] = []
 
     class Kept:
@@ -205,7 +206,7 @@ def test_partitions_that_wait_for_others_change_nothing(
             super().hold_back(partitions)
 
     with closing(Log(live)) as log:
-        Replay(Asked(REST_START, REST_END), ahead_ms=10_000).run(live, log, [Kept()], lambda: None)
+        Replay(Asked(REST_START, REST_END), ahead_ms=60_000).run(live, log, [Kept()], lambda: None)
     assert waits > 10
     assert sorted(map(encoded, results)) == sorted(in_range(seen, REST_START, REST_END))
     assert min(map(time_of, results)) >= REST_START
