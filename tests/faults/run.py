@@ -10,10 +10,9 @@ from typing import Any
 from tests.conftest import OwnStack
 from tests.faults.closing import close_all
 from tests.faults.rows import Row
-from tests.faults.scene import RECOVERY_SECONDS, Scene
+from tests.faults.scene import Scene
 from tests.faults.verdict import stored_violations, violations_of
 from tests.support.exactness import expect, observe
-from tests.support.kafka_log import wait_for_lag_zero
 from tidemark.settings import Settings
 
 
@@ -64,8 +63,7 @@ def play(row: Row, run: int, settings: Settings, folder: Path, servers: OwnStack
 
 def _verdict(row: Row, scene: Scene) -> list[str]:
     """Close all windows, let everything come to its end, stop the workers and look at what is there."""
-    group, topics = scene.followed
-    wait_for_lag_zero(scene.settings, group, topics, RECOVERY_SECONDS)
+    scene.catch_up(*scene.followed)
     close_all(scene.settings)
     due = expect(scene.settings)
     scene.let_finish()

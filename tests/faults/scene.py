@@ -4,7 +4,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from deploy.local.addresses import free_ports
 from streams.app import GROUP
 from tests.conftest import OwnStack
 from tests.faults.page import Page
-from tests.support.kafka_log import ends, lag_behind, wait_for_lag_zero
+from tests.support.kafka_log import ends, lag_behind, wait_until_committed
 from tests.support.parts import Part
 from tidemark.settings import Settings
 from tidemark.topics import CHECKPOINTS, EVENTS, PARTIALS, Topic
@@ -141,7 +141,7 @@ class Scene:
 
     def let_finish(self) -> None:
         """Wait until the workers have done all there is to do, and stop them."""
-        wait_for_lag_zero(self.settings, GROUP, [EVENTS, PARTIALS], RECOVERY_SECONDS)
+        self.catch_up(GROUP, (EVENTS, PARTIALS))
         for name in [name for name in self.parts if name.startswith("worker")]:
             self.stop(name)
 
@@ -232,6 +232,11 @@ class Scene:
             assert time.monotonic() < deadline, f"{group} is behind {RECOVERY_SECONDS} s after the last fault: {behind}"
             self.pause(0.1)
         self.measured.recovery_s = time.monotonic() - self._disturbed
+
+    def catch_up(self, group: str, topics: Iterable[Topic]) -> None:
+        """Wait until a group has committed what is there now, of one topic after the other: ticks never end."""
+        for topic in topics:
+            wait_until_committed(self.settings, group, ends(self.settings, [topic]), RECOVERY_SECONDS)
 
     def assigned_at(self, names: list[str], since: float) -> float | None:
         """Return when (s since the epoch) these workers had all partitions among them, None if they have not.

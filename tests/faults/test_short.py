@@ -19,9 +19,9 @@ def row(beginning: str) -> Row:
 SHORT = (
     replace(row("kill -9 of a worker"), seconds=8.0, faults=partial(kill_workers, times=2)),
     replace(row("workers 1"), seconds=12.0),
-    replace(row("kill -9 of the sink"), seconds=8.0, faults=partial(kill_sink, times=1)),
-    replace(row("kill -9 of the gateway"), seconds=8.0, faults=partial(kill_gateway, times=1)),
-    replace(row("a worker's clock"), seconds=8.0),
+    replace(row("kill -9 of the sink"), seconds=6.0, faults=partial(kill_sink, times=1)),
+    replace(row("kill -9 of the gateway"), seconds=6.0, faults=partial(kill_gateway, times=1)),
+    replace(row("a worker's clock"), seconds=6.0),
 )
 
 

@@ -122,6 +122,18 @@ def lag_behind(settings: Settings, group: str, places: dict[tuple[str, int], int
     return {place: count for place, count in behind.items() if count > 0}
 
 
+def wait_until_committed(settings: Settings, group: str, places: dict[tuple[str, int], int], deadline_s: float) -> None:
+    """Return when the group has committed up to these places, whatever has come since.
+
+    Raises TimeoutError, with how far it is behind, when it has not in time.
+    """
+    deadline = time.monotonic() + deadline_s
+    while behind := lag_behind(settings, group, places):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{group} is behind after {deadline_s} s: {behind}")
+        time.sleep(0.1)
+
+
 @_retry
 def _end(consumer: Consumer, one: TopicPartition) -> int:
     _, high = consumer.get_watermark_offsets(one, REQUEST_SECONDS)
