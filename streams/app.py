@@ -32,7 +32,7 @@ POSITIONS_SECONDS = 60.0
 #: So long do partitions that go wait for their checkpoints, less than the session timeout: it goes on without them.
 REVOKED_SECONDS = 3.0
 #: So long does a worker that stops wait for its last checkpoints.
-LAST_SECONDS = 5.0
+LAST_SECONDS = 3.0
 
 T = TypeVar("T")
 

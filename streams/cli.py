@@ -57,8 +57,10 @@ def run() -> None:
     from tidemark.settings import load_settings
 
     # Their start-up is sixty lines long; what matters of it the worker says itself.
-    for library in ("faust", "mode", "aiokafka"):
+    for library in ("faust", "mode"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    # While the broker is away it complains hundreds of times a second; the worker says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings()
     serve_metrics(settings.metrics_port)
     (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)

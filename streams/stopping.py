@@ -16,7 +16,7 @@ from tidemark.logs import get_logger
 log = get_logger("streams.stopping")
 
 #: After SIGTERM, Ctrl-C or a crash the process ends within this, whatever it waits for.
-STOP_SECONDS = 9.0
+STOP_SECONDS = 10.0
 #: So long may the broker take for the results that are left when Faust has stopped.
 CLOSE_SECONDS = 2.0
 

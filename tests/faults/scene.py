@@ -16,7 +16,7 @@ from deploy.local.addresses import free_ports
 from streams.app import GROUP
 from tests.conftest import OwnStack
 from tests.faults.page import Page
-from tests.support.kafka_log import ends, lag_behind, wait_until_committed
+from tests.support.kafka_log import ends, lag_behind, wait_for_lag_zero
 from tests.support.parts import Part
 from tidemark.settings import Settings
 from tidemark.topics import CHECKPOINTS, EVENTS, PARTIALS, Topic
@@ -234,9 +234,8 @@ class Scene:
         self.measured.recovery_s = time.monotonic() - self._disturbed
 
     def catch_up(self, group: str, topics: Iterable[Topic]) -> None:
-        """Wait until a group has committed what is there now, of one topic after the other: ticks never end."""
-        for topic in topics:
-            wait_until_committed(self.settings, group, ends(self.settings, [topic]), RECOVERY_SECONDS)
+        """Wait until a group has committed what is there now, of one topic after the other."""
+        wait_for_lag_zero(self.settings, group, topics, RECOVERY_SECONDS)
 
     def assigned_at(self, names: list[str], since: float) -> float | None:
         """Return when (s since the epoch) these workers had all partitions among them, None if they have not.

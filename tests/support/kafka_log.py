@@ -83,17 +83,12 @@ def lag(settings: Settings, group: str, topics: Iterable[Topic]) -> dict[tuple[s
 
 
 def wait_for_lag_zero(settings: Settings, group: str, topics: Iterable[Topic], deadline_s: float = 30.0) -> None:
-    """Return when the group has committed the present end of all these topics.
+    """Return when the group has committed the present end of each topic, one after the other: ticks never end.
 
-    Raises TimeoutError, with each partition's lag, when it has not in time.
+    Raises TimeoutError, with each partition's lag, when it has not in time (for each topic).
     """
-    names = [settings.topic(topic.name) for topic in topics]
-    deadline = time.monotonic() + deadline_s
-    with _consumer(settings, settings.topic(group)) as consumer:
-        while behind := _lag(consumer, names):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{group} is behind after {deadline_s} s: {behind}")
-            time.sleep(0.1)
+    for topic in topics:
+        wait_until_committed(settings, group, ends(settings, [topic]), deadline_s)
 
 
 def ends(settings: Settings, topics: Iterable[Topic]) -> dict[tuple[str, int], int]:
