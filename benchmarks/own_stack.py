@@ -5,12 +5,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.local import kafka
 from deploy.local.addresses import free_ports
 from deploy.local.stack import LocalStack
 from tidemark.settings import Settings
 
 #: Shared with the demo and the tests: programs are fetched and built once.
 CACHE = Path(".tidemark/cache")
+
+
+@contextmanager
+def java_as_in_production() -> Iterator[None]:
+    """Have brokers that are started meanwhile use both of Java's compilers.
+
+    The local stack does without the second one: its brokers start sooner, and are slower after a million events.
+    """
+    before = kafka.JVM_OPTIONS
+    kafka.JVM_OPTIONS = tuple(option for option in before if not option.startswith("-XX:TieredStopAtLevel"))
+    try:
+        yield
+    finally:
+        kafka.JVM_OPTIONS = before
 
 
 @contextmanager

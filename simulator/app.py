@@ -195,7 +195,7 @@ class Run:
 def _rare_collections() -> Iterator[None]:
     """Let Python look for cycles seldom: records form none, and it would look through all that are ahead each time."""
     before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
+    gc.set_threshold(1_000_000, *before[1:])
     try:
         yield
     finally:
