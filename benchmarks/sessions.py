@@ -11,8 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import msgspec
 from rich.console import Console
@@ -20,10 +19,11 @@ from rich.table import Table
 
 from streams.windows.checkpoint import Changes
 from streams.windows.partition import PartitionWindows
+from tests.support.stages import Consumed
 from tidemark.events import Event, PageViewData, SessionData, encode_event
 from tidemark.topics import EVENTS
 
-SESSIONS = (10_000, 100_000)
+SESSIONS = (10_000, 100_000, 1_000_000)
 #: Events for sessions that are open, whose handling is timed.
 EVENTS_TIMED = 200_000
 #: In event time: all sessions begin within 10 minutes, so that none is over before the end.
@@ -38,17 +38,6 @@ FUNNEL = ("/", "/products*", "/cart", "/checkout")
 URLS = [f"/products/{number}" for number in range(40)]
 BROWSERS = ["Chrome", "Firefox", "Safari", "Edge"]
 COUNTRIES = ["Germany", "France", "Norway", "Brazil", "India"]
-
-
-@dataclass(frozen=True)
-class Consumed:
-    """A record as a consumer gives it."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Figures(msgspec.Struct):
@@ -106,7 +95,7 @@ class Feeder:
         )
         partition = zlib.crc32(b"%d" % session) % len(self._windows)
         waiting = self._waiting[partition]
-        waiting.append(Consumed(self._offsets[partition], time_ms, b"key", encode_event(event)))
+        waiting.append(Consumed(self._offsets[partition], time_ms, b"key", encode_event(event), ()))
         self._offsets[partition] += 1
         if len(waiting) == BATCH:
             self._flush(partition)

@@ -34,7 +34,6 @@ LINKS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_PRODUCT_PAGES, (PRODUCTS,) * 6 + _PRODUCT_PAGES[:6] + (CART,) * 3 + (HOME,)),
     **dict.fromkeys(_POST_PAGES, (BLOG, BLOG, PRODUCTS, PRODUCTS, HOME)),
 }
-PAGES = tuple(LINKS)
 
 _CAMPAIGN = (
     "utm_source={0}&utm_medium={1}&utm_campaign=autumn-{0}-2&utm_content=banner-wide-blue&click=8f14e45fceea167a5a36"
