@@ -4,8 +4,6 @@ A sliding window must count nobody twice. So a pane's sums hold only those whose
 comes back they move to the newer pane, and the sum over a window's panes is the number of distinct ones.
 """
 
-from collections import Counter
-
 from mypy_extensions import mypyc_attr
 
 from streams.windows import PANE_MS, SLIDING_MS
@@ -100,19 +98,19 @@ class Audience:
         closed.converting = len(pane.conversions_before)
         closed.revenue_micros = pane.revenue_micros
         closed.countries = {country: len(before) for country, before in pane.countries_before.items()}
-        for end, visitors in Counter(pane.visitors_before).items():
+        for end in pane.visitors_before:
             if end in self.panes:
-                self.panes[end].visitors -= visitors
-        for end, visits in Counter(pane.visits_before).items():
+                self.panes[end].visitors -= 1
+        for end in pane.visits_before:
             if end in self.panes:
-                self.panes[end].visits -= visits
-        for end, visits in Counter(pane.conversions_before).items():
+                self.panes[end].visits -= 1
+        for end in pane.conversions_before:
             if end in self.panes:
-                self.panes[end].converting -= visits
+                self.panes[end].converting -= 1
         for country, before in pane.countries_before.items():
-            for end, visitors in Counter(before).items():
+            for end in before:
                 if end in self.panes:
-                    self.panes[end].countries[country] -= visitors
+                    self.panes[end].countries[country] -= 1
         self.panes[pane.end] = closed
         self.changed = True
 
