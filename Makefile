@@ -9,8 +9,8 @@ STAMP := .venv/.set-up
 
 setup: $(STAMP)
 
-# A changed lock or pyproject.toml is installed anew; else this is done at once.
-$(STAMP): requirements.lock pyproject.toml
+# A changed lock or pyproject.toml is installed anew, changed windows are compiled anew; else this is done at once.
+$(STAMP): requirements.lock pyproject.toml setup.py tidemark/decoding.py $(wildcard streams/windows/*.py)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Tidemark needs Python 3.11 or later, $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
 		  echo "Install one and name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -44,4 +44,4 @@ lock: setup
 
 clean:
 	@test ! -x $(BIN)/tidemark || $(BIN)/tidemark stack down
-	rm -rf .venv .tidemark *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tidemark *.egg-info build *.so */*.so */*/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

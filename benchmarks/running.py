@@ -13,7 +13,6 @@ from benchmarks.progress import Progress, counted_by_worker
 from deploy.local.addresses import free_ports
 from deploy.local.processes import Child
 from tidemark.settings import Settings
-from tidemark.topics import EVENTS
 
 POLL_SECONDS = 0.2
 LIMIT_SECONDS = 1_800.0
@@ -51,19 +50,21 @@ def run(
     contender: Contender,
     settings: Settings,
     events: int,
+    records: int,
     afterwards: Callable[[], None],
     differences: Callable[[], list[str]],
 ) -> Sample:
     """Measure a contender on the log that is there, then let its last results arrive and compare, both untimed.
 
-    ``afterwards`` may append to the log. Raises RuntimeError with the end of its log if it ends or takes too long.
+    ``records`` is how many of the log's Tidemark's worker will count; ``afterwards`` may append to it. Raises
+    RuntimeError with the end of its log if it ends or takes too long.
     """
     command = contender.command()
     port = free_ports()
     with _progress(contender, settings) as progress, _started(command, settings, port) as child:
         handled, total = progress.events, progress.total()
         if contender.name == OURS:
-            handled, total = partial(counted_by_worker, port), total - EVENTS.partitions  # it does not count the ticks
+            handled, total = partial(counted_by_worker, port), records
         began = time.monotonic()
         _wait(child, progress.has_partitions, 0.05)
         assigned = time.monotonic()

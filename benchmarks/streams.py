@@ -30,7 +30,9 @@ from benchmarks.filling import (
 from benchmarks.own_stack import own_stack
 from benchmarks.running import Sample, run
 from benchmarks.totals import differences
+from deploy.local.offsets import end_offsets
 from tidemark.settings import Settings
+from tidemark.topics import EVENTS
 
 console = Console(highlight=False)
 
@@ -42,6 +44,8 @@ class Contest:
         self._settings = settings
         self._events = events
         self._ours: tuple[Settings, Manifest] | None = None
+        # Of Tidemark's log, without the ticks: each of its runs leaves more of them.
+        self._records = 0
         self.samples: defaultdict[str, list[Sample]] = defaultdict(list)
 
     def run(self, contender: Contender, number: int) -> None:
@@ -51,6 +55,7 @@ class Contest:
             contender,
             settings,
             contender.events(self._events),
+            self._records,
             _appended(contender, settings),
             lambda: differences(contender, settings, manifest),
         )
@@ -68,6 +73,7 @@ class Contest:
             return self._filled(f"{contender.name}-{number}.", contender, faults=False)
         if self._ours is None:
             self._ours = self._filled("ours.", contender, faults=True)
+            self._records = sum(end_offsets(self._ours[0], [EVENTS]).values())
             end_with_ticks(self._ours[0])
             console.print(f"events: {mean_bytes(self._ours[0]):,.0f} bytes each, simulated with {' '.join(LOAD)}")
         return self._ours

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from benchmarks.contenders import OURS, Contender
 from benchmarks.filling import Manifest
 from tests.support.kafka_log import read_log
-from tidemark.events import LATE, PAGE_VIEW, decode_event
+from tidemark.decoding import decode_event
+from tidemark.events import LATE, PAGE_VIEW
 from tidemark.results import PAGE_VIEWS_PER_SECOND, decode_dead_letter, decode_metric, decode_session
 from tidemark.settings import Settings
 from tidemark.topics import DEAD_LETTERS, METRICS, SESSIONS

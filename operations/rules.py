@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from operations.letters import Place
-from tidemark.events import FUTURE_TIMESTAMP, LATE, MAX_AHEAD_MS, InvalidEvent, decode_event
+from tidemark.decoding import decode_event
+from tidemark.events import FUTURE_TIMESTAMP, LATE, MAX_AHEAD_MS, InvalidEvent
 from tidemark.results import DeadLetter, decode_alert, decode_metric, decode_session
 from tidemark.topics import ALERTS, EVENTS, METRICS, SESSIONS
 

@@ -13,17 +13,38 @@ from deploy.local.provision import create_bucket, create_topics
 from deploy.local.stack import LocalStack
 from tidemark.settings import Settings
 
+ROOT = Path(__file__).parents[1]
 #: Shared with the demo, so that the servers' programs are fetched once.
-CACHE = Path(__file__).parents[1] / ".tidemark" / "cache"
+CACHE = ROOT / ".tidemark" / "cache"
 
 
 def pytest_configure() -> None:
-    """Give each of several test processes its own range of ports: a port is free until its server listens."""
+    """Test no module that was changed after it was compiled, and give each test process its own range of ports.
+
+    A port is free until its server listens.
+    """
+    changed = [str(source.relative_to(ROOT)) for source in compiled() if source.stat().st_mtime > compiled_at(source)]
+    if changed:
+        pytest.exit(f"changed since they were compiled, run `make setup`: {', '.join(changed)}", returncode=1)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first, last = addresses.PORTS
     size = (last - first) // workers
     addresses.PORTS = (first + number * size, first + (number + 1) * size - 10)
+
+
+def compiled() -> Iterator[Path]:
+    """Yield the modules that are imported in their compiled form."""
+    for folder in ("tidemark", "streams/windows"):
+        for built in (ROOT / folder).glob("*.so"):
+            yield built.with_name(built.name.partition(".")[0]).with_suffix(".py")
+
+
+def compiled_at(source: Path) -> float:
+    """Return when a module was last looked at by the compiler, which leaves what is right already."""
+    stamp = ROOT / ".venv" / ".set-up"
+    built = max(each.stat().st_mtime for each in source.parent.glob(f"{source.stem}.*.so"))
+    return max(built, stamp.stat().st_mtime) if stamp.exists() else built
 
 
 def local_settings(data_dir: Path) -> Settings:

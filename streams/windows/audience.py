@@ -4,9 +4,7 @@ A sliding window must count nobody twice. So a pane's sums hold only those whose
 comes back they move to the newer pane, and the sum over a window's panes is the number of distinct ones.
 """
 
-from collections import Counter
-
-from msgspec import Struct, field
+from mypy_extensions import mypyc_attr
 
 from streams.windows import PANE_MS, SLIDING_MS
 from streams.windows.pane import Pane
@@ -16,14 +14,16 @@ from streams.windows.sliding import window_ends
 from streams.windows.visitor import Visitor
 
 
-class Sums(Struct, gc=False):
+@mypyc_attr(acyclic=True)
+class Sums:
     """Who was last seen in a closed pane: visitors (by country too), visits, converting visits; and its revenue."""
 
-    visitors: int = 0
-    visits: int = 0
-    converting: int = 0
-    revenue_micros: int = 0
-    countries: Counts = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.visitors = 0
+        self.visits = 0
+        self.converting = 0
+        self.revenue_micros = 0
+        self.countries: Counts = {}
 
     def add(self, other: "Sums") -> None:
         """Add those of another pane."""
@@ -92,26 +92,25 @@ class Audience:
 
     def close(self, pane: Pane) -> None:
         """Take the sums of a pane that has closed; who was counted in an older one moves to it."""
-        closed = Sums(
-            visitors=len(pane.visitors_before),
-            visits=len(pane.visits_before),
-            converting=len(pane.conversions_before),
-            revenue_micros=pane.revenue_micros,
-            countries={country: len(before) for country, before in pane.countries_before.items()},
-        )
-        for end, visitors in Counter(pane.visitors_before).items():
+        closed = Sums()
+        closed.visitors = len(pane.visitors_before)
+        closed.visits = len(pane.visits_before)
+        closed.converting = len(pane.conversions_before)
+        closed.revenue_micros = pane.revenue_micros
+        closed.countries = {country: len(before) for country, before in pane.countries_before.items()}
+        for end in pane.visitors_before:
             if end in self.panes:
-                self.panes[end].visitors -= visitors
-        for end, visits in Counter(pane.visits_before).items():
+                self.panes[end].visitors -= 1
+        for end in pane.visits_before:
             if end in self.panes:
-                self.panes[end].visits -= visits
-        for end, visits in Counter(pane.conversions_before).items():
+                self.panes[end].visits -= 1
+        for end in pane.conversions_before:
             if end in self.panes:
-                self.panes[end].converting -= visits
+                self.panes[end].converting -= 1
         for country, before in pane.countries_before.items():
-            for end, visitors in Counter(before).items():
+            for end in before:
                 if end in self.panes:
-                    self.panes[end].countries[country] -= visitors
+                    self.panes[end].countries[country] -= 1
         self.panes[pane.end] = closed
         self.changed = True
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.windows import DUPLICATE_MS, PANE_MS
-from tidemark.events import pack_ids
+from tidemark.decoding import pack_ids
 
 #: What the keys of its checkpoint entries begin with.
 KIND = b"i"

@@ -12,7 +12,7 @@ from msgspec import Struct
 from streams.windows.audience import Audience, Sums
 from streams.windows.checkpoint import Contents, MadeWith, encode, meta_of
 from streams.windows.duplicates import count_ids
-from streams.windows.held import Held
+from streams.windows.held import Fields, Held
 from streams.windows.session import Visit
 from streams.windows.visitor import Visitor
 from tidemark.topics import EVENTS
@@ -66,7 +66,7 @@ class SavedVisit(Struct, array_like=True, gc=False):
 _FIELDS = SavedVisit.__struct_fields__
 _visit_key = msgspec.json.Decoder(tuple[str, str, str]).decode
 _visit = msgspec.json.Decoder(SavedVisit).decode
-_events = msgspec.json.Decoder(list[SavedEvent]).decode
+_events = msgspec.json.Decoder(list[tuple[str, str, str, Fields]]).decode
 _touches = msgspec.json.Decoder(list[SavedTouch]).decode
 _panes = msgspec.json.Decoder(dict[int, tuple[int, int, int]]).decode
 decode_meta = msgspec.json.Decoder(Meta).decode
@@ -118,12 +118,12 @@ def audience(audiences: dict[str, Audience], site: str) -> Audience:
 
 def encode_held(events: Iterable[SavedEvent]) -> bytes:
     """Return the value of a pane's held events."""
-    return encode(list(events))
+    return encode([(site, visitor, session_id, event.fields()) for site, visitor, session_id, event in events])
 
 
 def decode_held(value: bytes) -> list[SavedEvent]:
     """Return a pane's held events."""
-    return _events(value)
+    return [(site, visitor, session_id, Held(*fields)) for site, visitor, session_id, fields in _events(value)]
 
 
 def encode_touches(touches: Sequence[Touch]) -> bytes:

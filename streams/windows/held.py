@@ -6,15 +6,61 @@ and reading them again from memory would cost more than all that is done with th
 
 from sys import intern
 
+from mypy_extensions import mypyc_attr
+
 from tidemark.events import CONVERSION, PAGE_VIEW, Event
 
 #: Descriptions are cut at so many characters, so that no result outgrows a record: names, and urls.
 NAME_LENGTH = 64
 URL_LENGTH = 2000
 
-#: Time (ms), event id in lower case, type, url (of a PAGE_VIEW), referrer, country, device, browser, revenue (10⁻⁶, of
-#: a CONVERSION). It sorts into the order in which events are applied: by time, then by id, of which there is one each.
-Held = tuple[int, str, str, str | None, str | None, str | None, str | None, str | None, int]
+#: A held event's fields, in their order.
+Fields = tuple[int, str, str, str | None, str | None, str | None, str | None, str | None, int]
+
+
+@mypyc_attr(acyclic=True)
+class Held:
+    """Time (ms), id in lower case, type, url (of a PAGE_VIEW), …, revenue (10⁻⁶, of a CONVERSION) of an event."""
+
+    def __init__(
+        self,
+        time: int,
+        event_id: str,
+        kind: str,
+        url: str | None,
+        referrer: str | None,
+        country: str | None,
+        device_type: str | None,
+        browser: str | None,
+        revenue_micros: int,
+    ) -> None:
+        self.time = time
+        self.event_id = event_id
+        self.kind = kind
+        self.url = url
+        self.referrer = referrer
+        self.country = country
+        self.device_type = device_type
+        self.browser = browser
+        self.revenue_micros = revenue_micros
+
+    def order(self) -> tuple[int, str]:
+        """Return what events are applied in the order of: the time, then the id, of which there is one each."""
+        return self.time, self.event_id
+
+    def fields(self) -> Fields:
+        """Return what an equal one is made of."""
+        return (
+            self.time,
+            self.event_id,
+            self.kind,
+            self.url,
+            self.referrer,
+            self.country,
+            self.device_type,
+            self.browser,
+            self.revenue_micros,
+        )
 
 
 def held(event: Event) -> Held:
@@ -36,7 +82,7 @@ def held(event: Event) -> Held:
             device_type = intern(device_type if len(device_type) <= NAME_LENGTH else device_type[:NAME_LENGTH])
         if browser:
             browser = intern(browser if len(browser) <= NAME_LENGTH else browser[:NAME_LENGTH])
-    return (
+    return Held(
         event.timestamp,
         event.event_id.lower(),
         kind,

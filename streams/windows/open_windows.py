@@ -224,11 +224,11 @@ def _take(visit: Visit, end: int) -> list[Held] | None:
     if held is None:
         return None
     if len(held) == 1:
-        if held[0][0] >= end:
+        if held[0].time >= end:
             return None
         visit.held = None
         return held
-    taken = [event for event in held if event[0] < end]
-    visit.held = [event for event in held if event[0] >= end] if len(taken) < len(held) else None
-    taken.sort()
+    taken = [event for event in held if event.time < end]
+    visit.held = [event for event in held if event.time >= end] if len(taken) < len(held) else None
+    taken.sort(key=Held.order)
     return taken

@@ -1,21 +1,20 @@
 """What a stretch of one source partition's log gave."""
 
-from msgspec import Struct, field
-
 from streams.windows.partials import SitePartial
 from tidemark.results import Alert, DeadLetter, SessionSummary
 
 
-class Output(Struct, gc=False):
+class Output:
     """All of it final, all of it a function of the log alone.
 
     ``progress`` holds a (watermark, offset) for each record that brought the watermark past a pane's end.
     """
 
-    partials: list[SitePartial] = field(default_factory=list)
-    sessions: list[SessionSummary] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-    dead: list[DeadLetter] = field(default_factory=list)
-    progress: list[tuple[int, int]] = field(default_factory=list)
-    accepted: int = 0
-    duplicates: int = 0
+    def __init__(self) -> None:
+        self.partials: list[SitePartial] = []
+        self.sessions: list[SessionSummary] = []
+        self.alerts: list[Alert] = []
+        self.dead: list[DeadLetter] = []
+        self.progress: list[tuple[int, int]] = []
+        self.accepted = 0
+        self.duplicates = 0

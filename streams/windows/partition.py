@@ -12,9 +12,9 @@ from streams.windows.funnel import Funnel
 from streams.windows.open_windows import OpenWindows
 from streams.windows.output import Output
 from streams.windows.partials import SitePartial
-from streams.windows.records import Placed, Record, late_text, read, too_far_ahead
+from streams.windows.records import Placed, Record, late_text, read
 from streams.windows.session import Visit
-from tidemark.events import LATE, MAX_AHEAD_MS, InvalidEvent
+from tidemark.events import LATE, InvalidEvent
 from tidemark.results import DeadLetter
 from tidemark.topics import EVENTS
 
@@ -47,13 +47,13 @@ class PartitionWindows:
         accepted_at = self._ids.accepted_at(packed)
         if len(accepted_at) < len(contents):
             known = iter(accepted_at)
-            accepted_at = [next(known) if type(content) is tuple else NEVER for content in contents]
+            accepted_at = [next(known) if isinstance(content, tuple) else NEVER for content in contents]
         self._judge(records, contents, accepted_at, out)
         self.offset = records[-1].offset + 1
         self._ids.settle(self.watermark)
         return out
 
-    def _judge(  # noqa: PLR0912, PLR0915
+    def _judge(  # noqa: PLR0912
         self,
         records: Sequence[Record],
         contents: list[Placed | InvalidEvent | None],
@@ -74,11 +74,7 @@ class PartitionWindows:
             time = append_time = record.timestamp
             if isinstance(content, tuple):
                 event, site, visitor, session_id = content
-                time, event_id = event[0], event[1]
-                if time > append_time + MAX_AHEAD_MS:
-                    why = too_far_ahead(time, record)
-                    out.dead.append(self._dead_letter(record, why.reason, why.text))
-                    continue
+                time, event_id = event.time, event.event_id
                 pane_end = time - time % PANE_MS + PANE_MS
                 if watermark < recent.get(event_id, known) + DUPLICATE_MS:
                     out.duplicates += 1

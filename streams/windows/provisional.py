@@ -1,6 +1,5 @@
 """One site's open windows as they would be if nothing more came: kept up to date visit by visit."""
 
-import copy
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -62,7 +61,7 @@ class Provisional:
         for pane in self._by_visit.pop(visit, ()):
             self._count(pane, -1)
         panes = self._by_visit[visit] = []
-        shadow = copy.copy(visit)
+        shadow = visit.shadow()
         for end, events in _by_pane(visit.held or ()):
             pane = Pane(end)
             apply(shadow, events, pane, self._funnel)
@@ -124,5 +123,5 @@ class Provisional:
 
 
 def _by_pane(held: Iterable[Held]) -> Iterator[tuple[int, list[Held]]]:
-    for start, events in groupby(sorted(held), key=lambda event: event[0] // PANE_MS):
+    for start, events in groupby(sorted(held, key=Held.order), key=lambda event: event.time // PANE_MS):
         yield (start + 1) * PANE_MS, list(events)

@@ -4,16 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from streams.windows.held import Held, held
-from tidemark.events import (
-    DEFAULT_SITE,
-    FUTURE_TIMESTAMP,
-    MAX_AHEAD_MS,
-    UNDECODABLE,
-    InvalidEvent,
-    decode_fields,
-    invalid_id,
-    pack_ids,
-)
+from tidemark.decoding import decode_fields, invalid_id, pack_ids
+from tidemark.events import DEFAULT_SITE, FUTURE_TIMESTAMP, MAX_AHEAD_MS, UNDECODABLE, Event, InvalidEvent
 from tidemark.topics import TICK_HEADER
 
 
@@ -42,12 +34,9 @@ Placed = tuple[Held, str, str, str]
 
 
 def read(records: Sequence[Record]) -> tuple[list[Placed | InvalidEvent | None], bytes]:
-    """Return what each record holds, None for a tick, and the packed ids of the events among them.
-
-    Whether an event is too far ahead of its append time is not looked at.
-    """
+    """Return what each record holds, None for a tick, and the packed ids of the events among them."""
     contents = [_read(record) for record in records]
-    ids = [content[0][1] for content in contents if type(content) is tuple]
+    ids = [content[0].event_id for content in contents if isinstance(content, tuple)]
     try:
         return contents, pack_ids(ids)
     except ValueError:
@@ -62,6 +51,8 @@ def _read(record: Record) -> Placed | InvalidEvent | None:
         event = decode_fields(value)
     except InvalidEvent as why:
         return why
+    if event.timestamp > record.timestamp + MAX_AHEAD_MS:
+        return _too_far_ahead(event, record.timestamp)
     session_id = event.session_id
     return held(event), event.site_id or DEFAULT_SITE, event.user_id or session_id, session_id
 
@@ -72,7 +63,7 @@ def _without_invalid_ids(
     packed = []
     for number, content in enumerate(contents):
         if isinstance(content, tuple):
-            event_id = content[0][1]
+            event_id = content[0].event_id
             try:
                 packed.append(pack_ids([event_id]))
             except ValueError:
@@ -80,9 +71,13 @@ def _without_invalid_ids(
     return contents, b"".join(packed)
 
 
-def too_far_ahead(time: int, record: Record) -> InvalidEvent:
+def _too_far_ahead(event: Event, append_time: int) -> InvalidEvent:
     """Return why an event that is more than 5 min ahead of its record's append time is none."""
-    ahead = time - record.timestamp
+    try:
+        pack_ids([event.event_id])
+    except ValueError:
+        return invalid_id(event.event_id)  # what is wrong with the event itself comes first
+    ahead = event.timestamp - append_time
     return InvalidEvent(
         FUTURE_TIMESTAMP,
         f"timestamp: expected at most {MAX_AHEAD_MS} ms after the record's append time, got {ahead} ms",

@@ -155,7 +155,7 @@ def _events_of(visits: Iterable[Visit], end: int) -> Iterator[SavedEvent]:
     """Yield a pane's events, each once, though a visit may be listed twice."""
     for visit in dict.fromkeys(visits):
         for event in visit.held or ():
-            if end - PANE_MS <= event[0] < end:
+            if end - PANE_MS <= event.time < end:
                 yield visit.site, visit.visitor.name, visit.session_id, event
 
 

@@ -1,9 +1,8 @@
 """Visits: a pane's events of one (site, visitor, session id) in order, and the visits that end with it."""
 
 import hashlib
-from collections.abc import Sequence
 
-from msgspec import Struct
+from mypy_extensions import mypyc_attr
 
 from streams.windows import PANE_MS, SESSION_GAP_MS
 from streams.windows.exact import from_micros
@@ -20,7 +19,8 @@ ENGAGED_PAGE_VIEWS = 4
 ENGAGED_MS = 60_000
 
 
-class Visit(Struct, gc=False, eq=False):
+@mypyc_attr(acyclic=True)
+class Visit:
     """A session id's place on a site: its open visit (``events`` > 0), the events that wait for their panes, or both.
 
     Times in ms; ``due`` is the end of the pane that closes the visit if nothing more comes. ``pane`` and
@@ -28,31 +28,32 @@ class Visit(Struct, gc=False, eq=False):
     knows it has events for it, ``batch`` when the early results heard of it; ``saved``: the checkpoint holds it.
     """
 
-    site: str
-    session_id: str
-    visitor: Visitor
-    held: list[Held] | None = None
-    listed: int = NO_PANE
-    batch: int = 0
-    saved: bool = False
-    changed: bool = False
-    first_id: str = ""
-    start: int = 0
-    last: int = 0
-    due: int = 0
-    events: int = 0
-    page_views: int = 0
-    path: tuple[str, ...] = ()
-    exit_page: str | None = None
-    converted: bool = False
-    revenue_micros: int = 0
-    funnel_step: int = 0
-    device_type: str | None = None
-    browser: str | None = None
-    country: str | None = None
-    referrer: str | None = None
-    pane: int = NO_PANE
-    conversion_pane: int = NO_PANE
+    def __init__(self, site: str, session_id: str, visitor: Visitor) -> None:
+        self.site = site
+        self.session_id = session_id
+        self.visitor = visitor
+        self.held: list[Held] | None = None
+        self.listed = NO_PANE
+        self.batch = 0
+        self.saved = False
+        self.changed = False
+        self.first_id = ""
+        self.start = 0
+        self.last = 0
+        self.due = 0
+        self.events = 0
+        self.page_views = 0
+        self.path: tuple[str, ...] = ()
+        self.exit_page: str | None = None
+        self.converted = False
+        self.revenue_micros = 0
+        self.funnel_step = 0
+        self.device_type: str | None = None
+        self.browser: str | None = None
+        self.country: str | None = None
+        self.referrer: str | None = None
+        self.pane = NO_PANE
+        self.conversion_pane = NO_PANE
 
     def clear(self) -> None:
         """Begin anew: the visit is over, the session id may have another one."""
@@ -61,28 +62,41 @@ class Visit(Struct, gc=False, eq=False):
         self.funnel_step, self.pane, self.conversion_pane = 0, NO_PANE, NO_PANE
         self.device_type = self.browser = self.country = self.referrer = None
 
+    def shadow(self) -> "Visit":
+        """Return a visit as it stands, without its events to come, to try these on."""
+        shadow = Visit(self.site, self.session_id, self.visitor)
+        shadow.first_id, shadow.start, shadow.last = self.first_id, self.start, self.last
+        shadow.events, shadow.page_views, shadow.path = self.events, self.page_views, self.path
+        shadow.exit_page, shadow.converted, shadow.revenue_micros = self.exit_page, self.converted, self.revenue_micros
+        shadow.funnel_step, shadow.pane, shadow.conversion_pane = self.funnel_step, self.pane, self.conversion_pane
+        shadow.device_type, shadow.browser = self.device_type, self.browser
+        shadow.country, shadow.referrer = self.country, self.referrer
+        return shadow
 
-def apply(visit: Visit, events: Sequence[Held], pane: Pane, funnel: Funnel) -> tuple[SessionSummary, ...]:
+
+def apply(visit: Visit, events: list[Held], pane: Pane, funnel: Funnel) -> tuple[SessionSummary, ...]:
     """Apply a pane's events of one session id, in order, and count them in the pane; return the visits that ended.
 
     A visit ends with its SESSION_END, or when the next event comes more than 30 min after its last one (which is never
     within a pane).
     """
     over: tuple[SessionSummary, ...] = ()
-    for time, event_id, kind, url, referrer, country, device_type, browser, revenue_micros in events:
+    for event in events:
+        time, url = event.time, event.url
         if visit.events and time - visit.last > SESSION_GAP_MS:
             over += (summary(visit, funnel),)
             visit.clear()
         visit.last = time
         visit.events += 1
         if visit.events == 1:
-            visit.start, visit.first_id = time, event_id
-            visit.country, visit.device_type, visit.browser, visit.referrer = country, device_type, browser, referrer
+            visit.start, visit.first_id = time, event.event_id
+            visit.country, visit.device_type = event.country, event.device_type
+            visit.browser, visit.referrer = event.browser, event.referrer
         elif visit.referrer is None or visit.country is None or visit.device_type is None or visit.browser is None:
-            visit.country = visit.country or country
-            visit.device_type = visit.device_type or device_type
-            visit.browser = visit.browser or browser
-            visit.referrer = visit.referrer or referrer
+            visit.country = visit.country or event.country
+            visit.device_type = visit.device_type or event.device_type
+            visit.browser = visit.browser or event.browser
+            visit.referrer = visit.referrer or event.referrer
         if url is not None:
             pane.page_views += 1
             pane.urls[url] = pane.urls.get(url, 0) + 1
@@ -91,9 +105,9 @@ def apply(visit: Visit, events: Sequence[Held], pane: Pane, funnel: Funnel) -> t
             if visit.page_views <= PATH_LENGTH:
                 visit.path += (url,)
             visit.funnel_step = funnel.after_page_view(visit.funnel_step, url)
-        elif kind == CONVERSION:
-            _convert(visit, revenue_micros, pane, funnel)
-        elif kind == SESSION_END:
+        elif event.kind == CONVERSION:
+            _convert(visit, event.revenue_micros, pane, funnel)
+        elif event.kind == SESSION_END:
             _count(visit, pane)
             over += (summary(visit, funnel),)
             visit.clear()
@@ -110,12 +124,12 @@ def _convert(visit: Visit, revenue_micros: int, pane: Pane, funnel: Funnel) -> N
     visit.funnel_step = funnel.after_conversion(visit.funnel_step)
 
 
-def countries_of(events: Sequence[Held]) -> tuple[str, ...]:
+def countries_of(events: list[Held]) -> tuple[str, ...]:
     """Return the countries of some events, each once."""
     if len(events) == 1:
-        country = events[0][5]
+        country = events[0].country
         return () if country is None else (country,)
-    return tuple(dict.fromkeys(event[5] for event in events if event[5] is not None))
+    return tuple(dict.fromkeys(event.country for event in events if event.country is not None))
 
 
 def _count(visit: Visit, pane: Pane) -> None:

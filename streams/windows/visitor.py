@@ -1,26 +1,30 @@
 """One visitor of a site in a partition: where they were last seen, so that no window counts them twice."""
 
-from msgspec import Struct
+from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 #: A pane before all others: there was no event yet.
-NO_PANE = -(2**62)
+NO_PANE: Final = -(2**62)
 
 
-class Visitor(Struct, gc=False, eq=False):
+@mypyc_attr(acyclic=True)
+class Visitor:
     """One visitor of a site. ``pane`` and ``country_panes`` tell the last closed pane with an event (in a country).
 
     ``page_views`` are those in the open 5 min window, ``listed`` whether the window knows the visitor; ``visits`` is
     how many visits refer to this object.
     """
 
-    name: str
-    pane: int = NO_PANE
-    country: str = ""
-    country_pane: int = NO_PANE
-    other_countries: dict[str, int] | None = None
-    page_views: int = 0
-    listed: bool = False
-    visits: int = 0
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pane = NO_PANE
+        self.country = ""
+        self.country_pane = NO_PANE
+        self.other_countries: dict[str, int] | None = None
+        self.page_views = 0
+        self.listed = False
+        self.visits = 0
 
     def country_seen(self, country: str) -> int:
         """Return the last closed pane with an event of the visitor in the country."""

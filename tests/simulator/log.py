@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.support.kafka_log import LogRecord
-from tidemark.events import FUTURE_TIMESTAMP, MAX_AHEAD_MS, Event, InvalidEvent, decode_event
+from tidemark.decoding import decode_event
+from tidemark.events import FUTURE_TIMESTAMP, MAX_AHEAD_MS, Event, InvalidEvent
 
 
 def figures_of(log: Iterable[LogRecord]) -> dict[str, Any]:

@@ -6,15 +6,8 @@ import pytest
 
 from simulator.faults import BAD_KINDS, corrupt, parse_share
 from tests.simulator.plans import good, load, plan
-from tidemark.events import (
-    CONVERSION,
-    FUTURE_TIMESTAMP,
-    MAX_AHEAD_MS,
-    PAGE_VIEW,
-    SESSION_END,
-    InvalidEvent,
-    decode_event,
-)
+from tidemark.decoding import decode_event
+from tidemark.events import CONVERSION, FUTURE_TIMESTAMP, MAX_AHEAD_MS, PAGE_VIEW, SESSION_END, InvalidEvent
 
 YEAR_2090_MS = 3_786_912_000_000
 

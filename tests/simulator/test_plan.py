@@ -10,7 +10,8 @@ from simulator.faults import BAD_KINDS, Faults
 from simulator.plan import BadRecord, GoodRecord
 from simulator.shop import REFERRERS
 from tests.simulator.plans import ALL_FAULTS, START_MS, good, load, plan
-from tidemark.events import decode_event, encode_event
+from tidemark.decoding import decode_event
+from tidemark.events import encode_event
 
 ON_TIME = Faults(disorder_ms=1_500)
 

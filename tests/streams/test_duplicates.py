@@ -6,7 +6,7 @@ import pytest
 
 from streams.windows import DUPLICATE_MS, PANE_MS
 from streams.windows.duplicates import NEVER, RECENT_IDS, AcceptedIds, forget_at
-from tidemark.events import pack_ids
+from tidemark.decoding import pack_ids
 
 
 def made_id(rng: random.Random) -> str:

@@ -7,7 +7,8 @@ import pytest
 from tests.support.random_streams import BAD_RECORDS
 from tests.support.reference_events import LogRecord, read
 from tests.support.timeline import event_id
-from tidemark.events import InvalidEvent, decode_event
+from tidemark.decoding import decode_event
+from tidemark.events import InvalidEvent
 
 #: Values as they are written in JSON, right and wrong ones; and some that are no JSON at all.
 WRITTEN = [
