@@ -1,7 +1,7 @@
 """Points a second into a real InfluxDB: the sink's lines and batches against influxdb-client's Points and WriteApi.
 
 Run ``python -m benchmarks.influxdb``: it starts its own InfluxDB on a free loopback port and throws it away. Both ways
-get the same decoded results, batches of 1000, and a new bucket a run; every run's points are counted in InfluxDB.
+get the same decoded results, batches of one size and a new bucket a run; every run's points are counted in InfluxDB.
 """
 
 import json
@@ -21,13 +21,15 @@ from rich.table import Table
 from benchmarks.own_stack import own_stack
 from deploy.local.provision import create_bucket
 from sinks.app import open_influxdb
-from sinks.batch import Point, Record
-from sinks.influxdb import BATCH_POINTS, PointWriter
+from sinks.background import BackgroundWriter
+from sinks.batch import BATCH_POINTS, Batch, Record
+from sinks.consumer import READ_RECORDS
+from sinks.influxdb import PointWriter
 from sinks.lines import NS_PER_MS, metric_lines
 from tidemark.results import ACTIVE_USERS, TUMBLING_5S, MetricUpdate
 from tidemark.settings import Settings
 
-POINTS = 100_000
+POINTS = 300_000
 RUNS = 3
 SITES = 100
 
@@ -35,12 +37,20 @@ Way = Callable[[InfluxDBClient, str, list[MetricUpdate]], None]
 
 
 def as_the_sink_does(client: InfluxDBClient, bucket: str, results: list[MetricUpdate]) -> None:
-    """Write lines through the synchronous API."""
+    """Gather lines in a batch, looked at after each read, and write batches while the next is gathered."""
     record = Record("processed-metrics", 0, 0, None, b"")
-    writer = PointWriter(client, bucket)
-    for start in range(0, len(results), BATCH_POINTS):
-        batch = results[start : start + BATCH_POINTS]
-        writer.write([Point(line, record) for result in batch for line in metric_lines(result)])
+    writer, batch = BackgroundWriter(PointWriter(client, bucket).write), Batch()
+    for start in range(0, len(results), READ_RECORDS):
+        for result in results[start : start + READ_RECORDS]:
+            batch.add(record, metric_lines(result), time.monotonic())
+        while writer.done() or (writer.is_busy() and batch.full(time.monotonic())):
+            writer.finish(batch)
+        if batch.full(time.monotonic()):
+            writer.begin(batch)
+    writer.begin(batch)
+    while writer.is_at_work():
+        writer.finish(batch)
+    writer.close()
 
 
 def as_the_client_does(client: InfluxDBClient, bucket: str, results: list[MetricUpdate]) -> None:
@@ -99,7 +109,7 @@ def stored(settings: Settings) -> int:
 def main() -> None:
     """Print each way's slowest, median and fastest run, and the ratio of the medians."""
     results = results_of_today()
-    ways: dict[str, Way] = {"lines, synchronous": as_the_sink_does, "Point, WriteApi": as_the_client_does}
+    ways: dict[str, Way] = {"lines, as the sink": as_the_sink_does, "Point, WriteApi": as_the_client_does}
     rates: dict[str, list[float]] = {name: [] for name in ways}
     with own_stack() as settings:
         for run in range(RUNS):

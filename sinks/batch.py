@@ -1,7 +1,9 @@
 """What a sink holds between reading and writing: points, records that are no points, and the offsets behind them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+BATCH_POINTS = 1_000
 
 
 class Record(NamedTuple):
@@ -41,7 +43,7 @@ class Batch:
     it over ``max_points``.
     """
 
-    max_points: int = 1_000
+    max_points: int = BATCH_POINTS
     max_seconds: float = 1.0
     points: list[Point] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -51,7 +53,8 @@ class Batch:
     def add(self, record: Record, lines: list[str], now: float) -> None:
         """Hold a record's points; one without points counts as read. ``now`` is a monotonic clock's, in seconds."""
         self._read(record, now)
-        self.points.extend(Point(line, record) for line in lines)
+        for line in lines:
+            self.points.append(Point(line, record))
 
     def reject(self, rejected: Rejected, now: float) -> None:
         """Hold a record that goes to the dead letters."""
@@ -66,6 +69,20 @@ class Batch:
     def full(self, now: float) -> bool:
         """Say whether it is time to write; never for an empty batch."""
         return bool(self.offsets) and (len(self.points) >= self.max_points or now - self.began >= self.max_seconds)
+
+    def take(self) -> "Batch":
+        """Move everything to a batch of its own; this one begins anew."""
+        taken = replace(self)
+        self.points, self.rejected, self.offsets = [], [], {}
+        return taken
+
+    def give_back(self, taken: "Batch") -> None:
+        """Hold again what was taken, before what has been read since."""
+        if taken.offsets:
+            self.began = min(self.began, taken.began) if self.offsets else taken.began
+        self.points[:0] = taken.points
+        self.rejected[:0] = taken.rejected
+        self.offsets = taken.offsets | self.offsets
 
     def written(self, now: float) -> None:
         """Forget the points that are written; their offsets stay until they are committed."""

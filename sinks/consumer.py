@@ -9,6 +9,7 @@ import stamina
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from monitoring.metrics import ERRORS, EVENTS
+from sinks.background import BackgroundWriter
 from sinks.batch import Batch, Point, Record, Rejected, UnavailableError
 from sinks.dead_letters import DeadLetters
 from sinks.decode import Decode
@@ -27,8 +28,9 @@ _PASSED_OVER = EVENTS.labels(STAGE, "passed_over")
 class SinkConsumer:
     """Reads topics and writes their points; at least once, and a point written twice is the same point.
 
-    While the store is away it holds one batch, reads no more, and stays in its group. What a rebalance or a stop
-    finds unwritten gets one more try, then it is left to whoever reads these partitions next.
+    Some batches are written while the next is read. While the store is away it holds these, reads no more, and stays in
+    its group. What a rebalance or a stop finds unwritten gets one more try, then it is left to whoever reads these
+    partitions next.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class SinkConsumer:
     ) -> None:
         self._consumer = consumer
         self._decode = decode
-        self._write_points = write
+        self._writer = BackgroundWriter(write)
         self._dead_letters = dead_letters
         self._stop = stop
         self._batch = batch
@@ -59,12 +61,12 @@ class SinkConsumer:
             while not self._stop.is_set():
                 for message in self._consumer.consume(READ_RECORDS, READ_SECONDS):
                     self._take(message)
-                if self._batch.full(time.monotonic()):
-                    self._write_for_ever()
+                self._write_on()
             self._write_or_leave()
         finally:
-            self._batch.clear()
+            self._drop()
             self._consumer.close()
+            self._writer.close()
 
     def _take(self, message: Message) -> None:
         error = message.error()
@@ -83,7 +85,14 @@ class SinkConsumer:
         self._batch.add(record, decoded, time.monotonic())
         (_ACCEPTED if decoded else _PASSED_OVER).inc()
 
-    def _write_for_ever(self) -> None:
+    def _write_on(self) -> None:
+        """Commit what is written, and begin the next batch when it is full."""
+        while self._writer.done() or (self._writer.is_busy() and self._batch.full(time.monotonic())):
+            self._finish_for_ever()
+        if self._batch.full(time.monotonic()):
+            self._writer.begin(self._batch)
+
+    def _finish_for_ever(self) -> None:
         try:
             _retry_for_ever(self._worth_a_retry, self._try_again)
         except UnavailableError as error:
@@ -103,8 +112,11 @@ class SinkConsumer:
         return not self._stop.is_set()
 
     def _try_again(self) -> None:
+        if not self._waiting:
+            self._finish()
+            return
         # A consumer that does not poll is thrown out of its group; paused, it gets no records but serves rebalances.
-        if self._waiting and (message := self._consumer.poll(0)) is not None:
+        if (message := self._consumer.poll(0)) is not None:
             self._take(message)
         self._write()
 
@@ -115,29 +127,36 @@ class SinkConsumer:
             self._leave(error)
 
     def _write(self) -> None:
-        batch = self._batch
-        rejected = batch.rejected + self._write_points(batch.points)
-        self._dead_letters.send(rejected)
-        for one in rejected:
-            EVENTS.labels(STAGE, one.reason).inc()
-        batch.written(time.monotonic())
-        self._commit()
+        """Write all that is held."""
+        self._writer.begin(self._batch)
+        while self._writer.is_at_work():
+            self._finish()
 
-    def _commit(self) -> None:
+    def _finish(self) -> None:
+        written = self._writer.finish(self._batch)
+        self._dead_letters.send(written.rejected)
+        for one in written.rejected:
+            EVENTS.labels(STAGE, one.reason).inc()
+        written.written(time.monotonic())
+        self._commit(written)
+
+    def _commit(self, written: Batch) -> None:
         """Commit; what fails is tried again with the next batch, unless the partition is somebody else's by then."""
-        offsets = [TopicPartition(*place, offset) for place, offset in self._batch.offsets.items()]
+        offsets = [TopicPartition(*place, offset) for place, offset in written.offsets.items()]
         if not offsets:
             return
         try:
             committed = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
+            self._writer.next_after(self._batch).give_back(written)
             self._report(error.args[0])
             return
-        self._batch.offsets.clear()
+        written.offsets.clear()
         for partition in committed:
             if partition.error is not None:
-                self._batch.offsets[partition.topic, partition.partition] = partition.offset
+                written.offsets[partition.topic, partition.partition] = partition.offset
                 self._report(partition.error)
+        self._writer.next_after(self._batch).give_back(written)
 
     def _leave(self, error: UnavailableError) -> None:
         if self._batch.points:
@@ -167,8 +186,12 @@ class SinkConsumer:
         _log.warning("partitions lost", partitions=len(partitions))
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
-        self._batch.clear()
+        self._drop()
         self._assignment = set()
         if self._waiting:
             # A partition that is given away paused comes back paused.
             self._consumer.resume(partitions)
+
+    def _drop(self) -> None:
+        self._writer.drop()
+        self._batch.clear()

@@ -7,10 +7,9 @@ from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
 from monitoring.metrics import SINK_POINTS
-from sinks.batch import Point, Rejected, UnavailableError
+from sinks.batch import BATCH_POINTS, Point, Rejected, UnavailableError
 from tidemark.events import REFUSED
 
-BATCH_POINTS = 1_000
 #: One request takes no longer, so that a SIGTERM and a rebalance wait no longer either.
 TIMEOUT_MS = 5_000
 
@@ -34,7 +33,7 @@ class PointWriter:
         self._bucket = bucket
 
     def write(self, points: list[Point]) -> list[Rejected]:
-        """Write all points, 1000 a request; return the records of those that InfluxDB refuses, once each.
+        """Write all points, ``BATCH_POINTS`` a request; return the records of those that InfluxDB refuses, once each.
 
         Raises UnavailableError when InfluxDB cannot take points; then any of them may have been written.
         """

@@ -6,6 +6,7 @@ a list, and 50 urls a point would be most of the bucket; it stays in the topic, 
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 
 from tidemark.results import (
@@ -137,6 +138,8 @@ def alert_line(alert: Alert) -> str:
     return f"alerts{_tag('site', alert.site_id)} {fields},{numbers} {time}"
 
 
+# Sites and countries come again and again.
+@lru_cache(maxsize=4_096)
 def _tag(name: str, value: str) -> str:
     # InfluxDB refuses an empty tag value: to it a tag that is missing is one that is empty.
     return f",{name}={escape_tag(value)}" if value else ""

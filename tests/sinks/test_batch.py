@@ -45,3 +45,16 @@ def test_offsets_outlive_written_points_until_they_are_committed() -> None:
     assert (batch.points, batch.rejected, batch.offsets) == ([], [], {("t", 0): 2})
     assert not batch.full(now=5.9)
     assert batch.full(now=6.0)
+
+
+def test_what_is_taken_and_given_back_stands_before_what_was_read_since() -> None:
+    batch = Batch()
+    batch.add(record(0), ["a"], now=1.0)
+    batch.add(record(0, partition=1), [], now=1.0)
+    taken = batch.take()
+    assert (batch.points, batch.offsets) == ([], {})
+    batch.add(record(1), ["b"], now=1.5)
+    batch.give_back(taken)
+    assert [point.line for point in batch.points] == ["a", "b"]
+    assert batch.offsets == {("t", 0): 2, ("t", 1): 1}
+    assert batch.full(now=2.0)
