@@ -1,5 +1,6 @@
 """Stage one: batches of events → windows of their partition → partials, visits, alerts and dead letters."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
 from monitoring import metrics
@@ -64,7 +65,7 @@ class SourceStage:
         out = self.partitions[partition].feed(records)
         self._send(out)
         if out.dead:
-            self._send_dead(out.dead, {record.offset: record.key for record in records})
+            self._send_dead(out.dead, records)
         if out.progress:
             self._progress.setdefault(partition, []).extend(out.progress)
         self._count(out)
@@ -92,9 +93,10 @@ class SourceStage:
         for alert in out.alerts:
             self._outbox.send(ALERTS.name, alert.key(), results.encode(alert))
 
-    def _send_dead(self, letters: list[DeadLetter], keys: dict[int, bytes | None]) -> None:
+    def _send_dead(self, letters: list[DeadLetter], records: Sequence[Record]) -> None:
         for letter in letters:
-            self._outbox.send(DEAD_LETTERS.name, keys[letter.offset], results.encode(letter))
+            record = records[bisect_left(records, letter.offset, key=_offset)]
+            self._outbox.send(DEAD_LETTERS.name, record.key, results.encode(letter))
 
     def _send_partials(self, changed: Iterator[partials.SitePartial]) -> None:
         for partial in changed:
@@ -106,3 +108,7 @@ class SourceStage:
         metrics.EVENTS.labels(STAGE, "duplicate").inc(out.duplicates)
         for letter in out.dead:
             metrics.EVENTS.labels(STAGE, letter.reason.lower()).inc()
+
+
+def _offset(record: Record) -> int:
+    return record.offset

@@ -8,7 +8,7 @@ hold them against the pinned versions.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any, ClassVar, cast
 
@@ -32,6 +32,10 @@ Revoked = Callable[[set[TP]], Awaitable[None]]
 
 class RawRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """Records as aiokafka's parser makes them: offset, timestamp, key, value and headers are all that is needed."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return the generator itself; a step through this object for each record costs as much as it does."""
+        return cast(Iterator[Any], self._records_iterator)
 
     def _consumer_record(self, tp: TP, record: Any) -> Any:
         """Return the record itself; a second object for each costs more than its parsing."""
