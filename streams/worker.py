@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+from monitoring import metrics
 from streams.checkpoints import Checkpoints
 from streams.log_reader import LogReader
 from streams.merging import MergeStage
@@ -52,7 +53,11 @@ class StreamsWorker:
     async def positions(self, assigned: set[Any]) -> dict[Any, int]:
         """Return where to read each assigned partition on: where its state, kept or restored, stands."""
         self.release(assigned)
-        return await self.saving.place(assigned)
+        offsets = await self.saving.place(assigned)
+        metrics.POSITION.clear()
+        for tp, offset in offsets.items():
+            metrics.POSITION.labels(tp.topic, tp.partition).set(offset)
+        return offsets
 
     async def process(self, consumer: Any, event: Any) -> None:
         """Take a batch: the records of one partition that came in one fetch."""
@@ -70,6 +75,7 @@ class StreamsWorker:
             return
         if records:
             stage.process(tp.partition, records)
+            metrics.POSITION.labels(tp.topic, tp.partition).set(state.offset)
             if tp.topic == self._events_topic:
                 self._ticker.observe(records[-1].timestamp)
         self.saving.hand_in(event)
