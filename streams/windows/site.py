@@ -128,12 +128,14 @@ class SiteTotals:
         for is_sliding, end in sorted(changed, key=lambda window: window[1]):
             if is_sliding and end in self._sliding:
                 sliding = self._sliding[end]
+                revision = sliding.revision
                 for measure in sliding.changes(self._sliding_measures(end)):
-                    yield self._update(measure, end, SLIDING_MS, final=False, revision=sliding.revision)
+                    yield self._update(measure, end, SLIDING_MS, final=False, revision=revision)
             elif not is_sliding and end in self._panes:
                 pane = self._panes[end]
+                revision = pane.revision
                 for measure in pane.changes(tumbling_measures(pane.parts)):
-                    yield self._update(measure, end, PANE_MS, final=False, revision=pane.revision)
+                    yield self._update(measure, end, PANE_MS, final=False, revision=revision)
 
     def close(self, end: int, revision: int) -> Iterator[MetricUpdate]:
         """Yield the site's finals of the windows that end at ``end``, and forget them."""
