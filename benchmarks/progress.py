@@ -1,5 +1,6 @@
 """How far a contender is, asked of the broker alone, so that all are measured alike."""
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.request import urlopen
@@ -15,6 +16,9 @@ from tidemark.topics import EVENTS, PARTIALS
 T = TypeVar("T")
 
 _HANDLED = "analytics_pipeline_events_total{"
+_POSITION = re.compile(
+    r'analytics_pipeline_position\{partition="(?P<partition>\d+)",topic="(?P<topic>[^"]+)"\} (?P<offset>.+)'
+)
 
 REQUEST_SECONDS = 30.0
 #: A broker that has just started does not know yet who looks after a group.
@@ -112,13 +116,22 @@ def counted_by_worker(port: int) -> int:
 
     It commits with its checkpoints, every 10 s: too seldom to tell how fast it is.
     """
+    wanted = [line for line in _metrics(port) if line.startswith(_HANDLED) and 'stage="windows"' in line]
+    return int(sum(float(line.rpartition(" ")[2]) for line in wanted))
+
+
+def positions_of_worker(port: int) -> dict[tuple[str, int], int]:
+    """Return where the worker's states stand by topic and partition, as it says; nothing before it listens."""
+    found = (_POSITION.match(line) for line in _metrics(port))
+    return {(each["topic"], int(each["partition"])): int(float(each["offset"])) for each in found if each}
+
+
+def _metrics(port: int) -> list[str]:
     try:
         with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
-            lines = reply.read().decode().splitlines()
+            return bytes(reply.read()).decode().splitlines()
     except OSError:
-        return 0
-    wanted = [line for line in lines if line.startswith(_HANDLED) and 'stage="windows"' in line]
-    return int(sum(float(line.rpartition(" ")[2]) for line in wanted))
+        return []
 
 
 def _known(ask: Callable[[], T], otherwise: T) -> T:

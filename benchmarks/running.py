@@ -61,7 +61,7 @@ def run(
     """
     command = contender.command()
     port = free_ports()
-    with _progress(contender, settings) as progress, _started(command, settings, port) as child:
+    with _progress(contender, settings) as progress, started(command, settings, port) as child:
         handled, total = progress.events, progress.total()
         if contender.name == OURS:
             handled, total = partial(counted_by_worker, port), records
@@ -90,7 +90,8 @@ def _settled(differences: Callable[[], list[str]]) -> list[str]:
 
 
 @contextmanager
-def _started(command: list[str], settings: Settings, metrics_port: int) -> Iterator[Child]:
+def started(command: list[str], settings: Settings, metrics_port: int) -> Iterator[Child]:
+    """Run a contender until the end of the block, with its metrics at this port."""
     with TemporaryDirectory() as folder:
         child = Child(Path(folder) / "pid", Path(folder) / "log")
         child.spawn(command, environment(settings, Path(folder) / "state", metrics_port))

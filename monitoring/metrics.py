@@ -6,6 +6,11 @@ EVENTS = Counter(
     "analytics_pipeline_events", "Records a stage has dealt with, by what became of them.", ["stage", "outcome"]
 )
 ERRORS = Counter("analytics_pipeline_errors", "Failures a stage has met, by reason.", ["stage", "reason"])
+POSITION = Gauge(
+    "analytics_pipeline_position",
+    "The offset of the next record that the state of a partition needs, on the worker that owns it.",
+    ["topic", "partition"],
+)
 CHECKPOINTS = Counter("analytics_pipeline_checkpoints", "Checkpoints of a state, by what became of them.", ["outcome"])
 CHECKPOINT_BYTES = Counter("analytics_pipeline_checkpoint_bytes", "Keys and values written to checkpoints.")
 CHECKPOINT_SECONDS = Histogram("analytics_pipeline_checkpoint_seconds", "How long a checkpoint's transaction took.")

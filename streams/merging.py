@@ -1,7 +1,7 @@
 """Stage two: partials and markers → the results of whole sites on processed-metrics."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -70,11 +70,11 @@ class MergeStage:
                 windows.progress(message.partition, message.progress)
             else:
                 windows.add(message)
-        self._send(windows.finals(), "final")
+        self._send(windows.finals(), "final", self._outbox.send)
 
     def send_early(self, partition: int) -> None:
-        """Send what changed in a partition's open windows."""
-        self._send(self.partitions[partition].early(), "early")
+        """Send what changed in a partition's open windows; markers and checkpoints do not wait for its delivery."""
+        self._send(self.partitions[partition].early(), "early", self._outbox.offer)
 
     def _refuse(self, partition: int, record: Record, text: str) -> None:
         """Put aside a record that no worker of ours wrote."""
@@ -89,11 +89,13 @@ class MergeStage:
         self._outbox.send(DEAD_LETTERS.name, record.key, results.encode(letter))
         metrics.EVENTS.labels(STAGE, letter.reason.lower()).inc()
 
-    def _send(self, updates: Iterable[MetricUpdate], outcome: str) -> None:
+    def _send(
+        self, updates: Iterable[MetricUpdate], outcome: str, send: Callable[[str, bytes, bytes, int], None]
+    ) -> None:
         now = time.time_ns() // 1_000_000
         count = 0
         for update in updates:
             update.emitted_at = now
-            self._outbox.send(METRICS.name, update.key(), results.encode(update), update.partition(METRICS.partitions))
+            send(METRICS.name, update.key(), results.encode(update), update.partition(METRICS.partitions))
             count += 1
         metrics.EVENTS.labels(STAGE, outcome).inc(count)

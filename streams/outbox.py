@@ -13,6 +13,8 @@ log = get_logger("streams.outbox")
 POLL_SECONDS = 0.002
 QUEUE_FULL_SECONDS = 0.1
 
+Delivered = Callable[[KafkaError | None, Message], None]
+
 
 class DeliveryFailed(Exception):
     """A result was not acknowledged in the producer's delivery time: it may be lost, so the process must end."""
@@ -38,6 +40,15 @@ class Outbox:
             if error is not None:
                 self._failed = error
 
+        self._produce(topic, key, value, partition, delivered)
+
+    def offer(self, topic: str, key: bytes, value: bytes, partition: int) -> None:
+        """Send a record that may be lost: nobody waits for it, and it is no failure if it never arrives."""
+        self._produce(topic, key, value, partition, None)
+
+    def _produce(
+        self, topic: str, key: bytes | None, value: bytes, partition: int, delivered: Delivered | None
+    ) -> None:
         while True:
             try:
                 self._producer.produce(

@@ -4,20 +4,22 @@ import asyncio
 import time
 from typing import Any
 
+from monitoring import metrics
 from streams.checkpoints import Checkpoints
 from streams.log_reader import LogReader
 from streams.merging import MergeStage
 from streams.outbox import Outbox
+from streams.pace import Pace
 from streams.saving import Saving, Stage
 from streams.source import SourceStage
 from streams.ticker import Ticker
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
 
-#: Early results take at most this share of a worker's time: the interval between them widens under load.
-EARLY_SHARE = 0.15
-#: A partition that is further behind (records) sends no early results: they would be of the past.
-EARLY_LAG = 5_000
+#: A stage's early results take at most this share of a worker's time: the interval between them widens under load.
+EARLY_SHARE = 0.1
+#: A partition that is further behind (records) sends no early results: finals wait for what they would hold up.
+EARLY_LAG = 1_000
 #: How often markers and ticks are looked after.
 SETTLE_SECONDS = 0.01
 
@@ -52,7 +54,11 @@ class StreamsWorker:
     async def positions(self, assigned: set[Any]) -> dict[Any, int]:
         """Return where to read each assigned partition on: where its state, kept or restored, stands."""
         self.release(assigned)
-        return await self.saving.place(assigned)
+        offsets = await self.saving.place(assigned)
+        metrics.POSITION.clear()
+        for tp, offset in offsets.items():
+            metrics.POSITION.labels(tp.topic, tp.partition).set(offset)
+        return offsets
 
     async def process(self, consumer: Any, event: Any) -> None:
         """Take a batch: the records of one partition that came in one fetch."""
@@ -70,6 +76,7 @@ class StreamsWorker:
             return
         if records:
             stage.process(tp.partition, records)
+            metrics.POSITION.labels(tp.topic, tp.partition).set(state.offset)
             if tp.topic == self._events_topic:
                 self._ticker.observe(records[-1].timestamp)
         self.saving.hand_in(event)
@@ -86,17 +93,21 @@ class StreamsWorker:
         return True
 
     async def send_early(self, consumer: Any) -> None:
-        """For ever: early results of one partition after another, so that nothing else waits for them all."""
+        """For ever: early results, each stage's at its own pace."""
+        await asyncio.gather(*(self._send_early(consumer, topic, stage) for topic, stage in self._stages.items()))
+
+    async def _send_early(self, consumer: Any, topic: str, stage: Stage) -> None:
+        """Send those of one partition after another, with a rest after each: nothing else waits for them all."""
+        pace = Pace(EARLY_SHARE)
         while True:
-            cost = 0.0
-            for topic, stage in self._stages.items():
-                for partition, lag in self._lags(consumer, topic, stage).items():
-                    if lag < EARLY_LAG and partition in stage.partitions:
-                        started = time.perf_counter()
-                        stage.send_early(partition)
-                        cost += time.perf_counter() - started
-                        await asyncio.sleep(0)
-            await asyncio.sleep(max(self._early_interval, cost / EARLY_SHARE))
+            began = time.perf_counter()
+            for tp in sorted(tp for tp in consumer.assignment() if tp.topic == topic):
+                lag = _lag(consumer, tp, stage) if tp in consumer.assignment() else None
+                if lag is not None and lag < EARLY_LAG:
+                    started = time.perf_counter()
+                    stage.send_early(tp.partition)
+                    await asyncio.sleep(pace.took(time.perf_counter() - started))
+            await asyncio.sleep(max(0.0, self._early_interval - (time.perf_counter() - began)))
 
     async def look_after(self, consumer: Any) -> None:
         """For ever: markers and ticks."""
@@ -110,16 +121,17 @@ class StreamsWorker:
         """Return the lag in records of each partition whose end is known."""
         lags = {}
         for tp in consumer.assignment():
-            state = stage.partitions.get(tp.partition) if tp.topic == topic else None
-            end = _end(consumer, tp) if state is not None else None
-            if state is not None and end is not None:
-                lags[tp.partition] = max(0, end - state.offset)
+            lag = _lag(consumer, tp, stage) if tp.topic == topic else None
+            if lag is not None:
+                lags[tp.partition] = lag
         return lags
 
 
-def _end(consumer: Any, tp: Any) -> int | None:
+def _lag(consumer: Any, tp: Any, stage: Stage) -> int | None:
+    """Return a partition's lag in records, None if it has no state here or its end is not known."""
+    state = stage.partitions.get(tp.partition)
     try:
         end: int | None = consumer.highwater(tp)
-    except AssertionError:  # aiokafka's thread has just lost the partition
+    except AssertionError:  # aiokafka's thread has lost the partition
         return None
-    return end
+    return None if state is None or end is None else max(0, end - state.offset)

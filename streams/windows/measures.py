@@ -37,12 +37,14 @@ class Measure(Struct, gc=False):
 
 def tumbling_measures(parts: Sequence[PanePart]) -> Iterable[Measure]:
     """Return the metrics of a 5 s window: page views a second, active users, bounce rate, mean visit duration (s)."""
-    page_views = sum(part.page_views for part in parts)
-    visitors = sum(part.visitors for part in parts)
-    visits = sum(part.visits for part in parts)
-    with_page_view = sum(part.visits_with_page_view for part in parts)
-    bounced = sum(part.bounced for part in parts)
-    duration_ms = sum(part.duration_ms for part in parts)
+    page_views = visitors = visits = with_page_view = bounced = duration_ms = 0
+    for part in parts:
+        page_views += part.page_views
+        visitors += part.visitors
+        visits += part.visits
+        with_page_view += part.visits_with_page_view
+        bounced += part.bounced
+        duration_ms += part.duration_ms
     return (
         Measure(PAGE_VIEWS_PER_SECOND, ratio(page_views * 1000, PANE_MS), page_views),
         Measure(ACTIVE_USERS, float(visitors), visitors),
@@ -53,10 +55,12 @@ def tumbling_measures(parts: Sequence[PanePart]) -> Iterable[Measure]:
 
 def sliding_measures(parts: Sequence[SlidingPart], urls: Counts, countries: Counts) -> Iterable[Measure]:
     """Return the metrics of a 60 s window: conversion rate, revenue a user, top urls, visitors by country."""
-    visitors = sum(part.visitors for part in parts)
-    visits = sum(part.visits for part in parts)
-    converting = sum(part.converting for part in parts)
-    revenue_micros = sum(part.revenue_micros for part in parts)
+    visitors = visits = converting = revenue_micros = 0
+    for part in parts:
+        visitors += part.visitors
+        visits += part.visits
+        converting += part.converting
+        revenue_micros += part.revenue_micros
     return (
         Measure(CONVERSION_RATE, ratio(converting, visits), visits),
         Measure(REVENUE_PER_USER, ratio(revenue_micros, MICROS * visitors), visitors),
@@ -67,5 +71,10 @@ def sliding_measures(parts: Sequence[SlidingPart], urls: Counts, countries: Coun
 
 def _top(metric: str, counts: Counts, length: int) -> Measure:
     """List the largest counts, ties by key; the value is the sum of what is listed."""
-    top = heapq.nsmallest(length, counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    entries: Iterable[tuple[str, int]] = counts.items()
+    if len(counts) > length:
+        # Looking at the numbers alone first leaves few entries to be ordered by their keys too.
+        least = heapq.nlargest(length, counts.values())[-1]
+        entries = [entry for entry in entries if entry[1] >= least]
+    top = heapq.nsmallest(length, entries, key=lambda entry: (-entry[1], entry[0]))
     return Measure(metric, float(sum(n for _, n in top)), len(top), [Dimension(key, n) for key, n in top])

@@ -80,6 +80,9 @@ class MergeWindows:
         self._written_meta = b""
         self._sites: dict[str, SiteTotals] = {}
         self._agenda = Agenda()
+        # The ends of panes, with the windows over them, and of windows that are planned; perhaps not of all.
+        self._panes: set[int] = set()
+        self._windows: set[int] = set()
         self._changed: set[str] = set()
         #: The end of the last window that is final (ms); what comes for it or before it is a repetition.
         self.boundary: int | None = None
@@ -87,9 +90,13 @@ class MergeWindows:
     def add(self, partial: SitePartial) -> None:
         """Take a partition's partial; parts that are older than what is known, or final already, change nothing."""
         self._site(partial.site).add(partial, self.boundary)
-        for pane_end in (*(part.end for part in partial.panes), *partial.urls):
+        # Nearly all of it is planned already: sites and partitions share their windows' ends.
+        for pane_end in {*(part.end for part in partial.panes), *partial.urls} - self._panes:
+            self._panes.add(pane_end)
             self._plan(pane_end, *window_ends(pane_end))
-        self._plan(*(part.end for part in partial.sliding), *partial.countries)
+        for end in {*(part.end for part in partial.sliding), *partial.countries} - self._windows:
+            self._windows.add(end)
+            self._plan(end)
         self._changed.add(partial.site)
 
     def progress(self, partition: int, pairs: list[tuple[int, int]]) -> None:
@@ -110,6 +117,8 @@ class MergeWindows:
                 finals = self._sites[name].close(end, revision)
                 yield from (final for final in finals if self._whole or final.window_start >= self._known_from())
             self._let_go(end)
+            for planned in (self._panes, self._windows):
+                planned.difference_update([each for each in planned if each <= end])
         # No window that ends up to here can get a partial any more: its pairs are not needed.
         self.boundary = target
         for progress in self._progress:

@@ -10,7 +10,7 @@ from streams.windows.checkpoint import Journal
 from streams.windows.measures import Measure, sliding_measures, tumbling_measures
 from streams.windows.partials import Counts, PanePart, SitePartial, SlidingPart
 from streams.windows.sliding import last_panes, window_ends
-from streams.windows.totals import CountTotals, WindowTotals
+from streams.windows.totals import CountTotals, WindowTotals, grow
 from tidemark.results import METRICS, MetricUpdate
 
 Part = TypeVar("Part", PanePart, SlidingPart)
@@ -39,7 +39,7 @@ class SiteTotals:
         self._sliding: dict[int, WindowTotals[SlidingPart]] = {}
         # A pane's urls by partition, and each sliding window's as the growth of its panes'.
         self._pane_urls: dict[int, CountTotals] = {}
-        self._urls: dict[int, CountTotals] = {}
+        self._urls: dict[int, Counts] = {}
         self._countries: dict[int, CountTotals] = {}
         # The panes whose urls are in the journal.
         self._url_ends: set[int] = set()
@@ -47,40 +47,56 @@ class SiteTotals:
 
     def add(self, partial: SitePartial, boundary: int | None) -> None:
         """Take a partition's partial, but for windows that end at the boundary or before: they are final."""
-        partition, revision = partial.partition, partial.revision
         since = NEVER if boundary is None else boundary
-        for part in partial.panes:
-            if part.end > since:
-                self._put(PANE, _at(self._panes, part.end), partition, revision, part)
-        for window in partial.sliding:
-            if window.end > since:
-                self._put(SLIDING, _at(self._sliding, window.end), partition, revision, window)
+        self._put(PANE, self._panes, partial.panes, partial, since)
+        self._put(SLIDING, self._sliding, partial.sliding, partial, since)
         # Counts change a window's results when the sums they belong to come, with them or after them.
         for end, counts in partial.countries.items():
             if end > since:
-                self._add_countries(end, partition, counts)
+                self._add_countries(end, partial.partition, counts)
         for end, counts in partial.urls.items():
             if end > since:
-                self._add_urls(end, partition, counts)
+                self._add_urls(end, partial.partition, counts)
 
-    def _put(self, kind: str, window: WindowTotals[Part], partition: int, revision: int, part: Part) -> None:
-        if window.put(partition, revision, part):
-            self._changed.add((kind == SLIDING, part.end))
-            self._journal.put((kind, self.site, part.end), window.by_partition)
+    def _put(
+        self, kind: str, windows: dict[int, WindowTotals[Part]], parts: list[Part], partial: SitePartial, since: int
+    ) -> None:
+        for part in parts:
+            end = part.end
+            if end > since:
+                window = windows.get(end)
+                if window is None:
+                    window = windows[end] = WindowTotals()
+                if window.put(partial.partition, partial.revision, part):
+                    self._changed.add((kind == SLIDING, end))
+                    self._journal.put((kind, self.site, end), window.by_partition)
 
     def _add_countries(self, end: int, partition: int, counts: Counts) -> None:
-        countries = self._countries.setdefault(end, CountTotals())
+        countries = self._countries.get(end)
+        if countries is None:
+            countries = self._countries[end] = CountTotals()
         if countries.put(partition, counts):
             self._journal.put((COUNTRIES, self.site, end), countries.by_partition)
 
     def _add_urls(self, pane_end: int, partition: int, counts: Counts) -> None:
-        urls = self._pane_urls.setdefault(pane_end, CountTotals())
+        urls = self._pane_urls.get(pane_end)
+        if urls is None:
+            urls = self._pane_urls[pane_end] = CountTotals()
         growth = urls.put(partition, counts)
         if growth:
             self._journal.put((URLS, self.site, pane_end), urls.by_partition)
             self._url_ends.add(pane_end)
+        self._grow_urls(pane_end, growth, NEVER)
+
+    def _grow_urls(self, pane_end: int, growth: Counts, boundary: int) -> None:
+        """Add to the urls of the windows over a pane that end after the boundary."""
         for end in window_ends(pane_end):
-            self._urls.setdefault(end, CountTotals()).grow(growth)
+            if end > boundary:
+                totals = self._urls.get(end)
+                if totals is None:
+                    self._urls[end] = growth.copy()
+                else:
+                    grow(totals, growth)
 
     def restore(self, kind: str, end: int, value: bytes, boundary: int) -> None:
         """Take an entry of a checkpoint that was made at this boundary."""
@@ -100,9 +116,7 @@ class SiteTotals:
         self._url_ends.add(pane_end)
         if pane_end > boundary:
             self._pane_urls[pane_end] = urls
-        for end in window_ends(pane_end):
-            if end > boundary:
-                self._urls.setdefault(end, CountTotals()).grow(urls.totals)
+        self._grow_urls(pane_end, urls.totals, boundary)
 
     def open_ends(self) -> set[int]:
         """Return the ends of all windows that hold something."""
@@ -114,12 +128,14 @@ class SiteTotals:
         for is_sliding, end in sorted(changed, key=lambda window: window[1]):
             if is_sliding and end in self._sliding:
                 sliding = self._sliding[end]
+                revision = sliding.revision
                 for measure in sliding.changes(self._sliding_measures(end)):
-                    yield self._update(measure, end, SLIDING_MS, final=False, revision=sliding.revision)
+                    yield self._update(measure, end, SLIDING_MS, final=False, revision=revision)
             elif not is_sliding and end in self._panes:
                 pane = self._panes[end]
+                revision = pane.revision
                 for measure in pane.changes(tumbling_measures(pane.parts)):
-                    yield self._update(measure, end, PANE_MS, final=False, revision=pane.revision)
+                    yield self._update(measure, end, PANE_MS, final=False, revision=revision)
 
     def close(self, end: int, revision: int) -> Iterator[MetricUpdate]:
         """Yield the site's finals of the windows that end at ``end``, and forget them."""
@@ -166,9 +182,9 @@ class SiteTotals:
 
     def _sliding_measures(self, end: int) -> Iterable[Measure]:
         sliding = self._sliding.get(end)
-        urls, countries = self._urls.get(end), self._countries.get(end)
+        countries = self._countries.get(end)
         return sliding_measures(
-            sliding.parts if sliding else [], urls.totals if urls else {}, countries.totals if countries else {}
+            sliding.parts if sliding else [], self._urls.get(end, {}), countries.totals if countries else {}
         )
 
     def _update(self, measure: Measure, end: int, length: int, *, final: bool, revision: int) -> MetricUpdate:
@@ -198,10 +214,3 @@ def _restored(by_partition: dict[int, Counts]) -> CountTotals:
     for partition, counts in by_partition.items():
         totals.put(partition, counts)
     return totals
-
-
-def _at(windows: dict[int, WindowTotals[Part]], end: int) -> WindowTotals[Part]:
-    window = windows.get(end)
-    if window is None:
-        window = windows[end] = WindowTotals()
-    return window

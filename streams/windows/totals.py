@@ -46,6 +46,8 @@ class WindowTotals(Generic[Part]):
 class CountTotals:
     """Counts by key (url, country) summed over partitions; each partition's only grow."""
 
+    __slots__ = ("by_partition", "totals")
+
     def __init__(self) -> None:
         self.totals: Counts = {}
         #: Each partition's counts.
@@ -53,13 +55,20 @@ class CountTotals:
 
     def put(self, partition: int, counts: Counts) -> Counts:
         """Take a partition's whole counts of some keys; return by how much each total grew."""
-        known = self.by_partition.setdefault(partition, {})
-        growth = {key: count - known.get(key, 0) for key, count in counts.items() if count > known.get(key, 0)}
-        known.update((key, counts[key]) for key in growth)
-        self.grow(growth)
+        known = self.by_partition.get(partition)
+        if known is None:
+            known = self.by_partition[partition] = {}
+        growth = {}
+        for key, count in counts.items():
+            more = count - known.get(key, 0)
+            if more > 0:
+                known[key] = count
+                growth[key] = more
+        grow(self.totals, growth)
         return growth
 
-    def grow(self, growth: Counts) -> None:
-        """Add to the totals."""
-        for key, count in growth.items():
-            self.totals[key] = self.totals.get(key, 0) + count
+
+def grow(totals: Counts, growth: Counts) -> None:
+    """Add to the totals."""
+    for key, count in growth.items():
+        totals[key] = totals.get(key, 0) + count
