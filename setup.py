@@ -14,6 +14,8 @@ COMPILED = [
     "streams/windows/exact.py",
     "streams/windows/funnel.py",
     "streams/windows/held.py",
+    "streams/windows/measures.py",
+    "streams/windows/merge.py",
     "streams/windows/open_windows.py",
     "streams/windows/output.py",
     "streams/windows/pane.py",
@@ -22,7 +24,9 @@ COMPILED = [
     "streams/windows/records.py",
     "streams/windows/saving.py",
     "streams/windows/session.py",
+    "streams/windows/site.py",
     "streams/windows/sliding.py",
+    "streams/windows/totals.py",
     "streams/windows/visitor.py",
 ]
 

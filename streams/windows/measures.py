@@ -3,8 +3,6 @@
 import heapq
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
-
 from streams.windows import PANE_MS
 from streams.windows.exact import ratio
 from streams.windows.partials import Counts, PanePart, SlidingPart
@@ -26,13 +24,18 @@ TOP_URLS = 10
 TOP_COUNTRIES = 250
 
 
-class Measure(Struct, gc=False):
+class Measure:
     """One metric's value for one window; see MetricUpdate."""
 
-    metric: str
-    value: float
-    count: int
-    dimensions: list[Dimension] | None = None
+    def __init__(self, metric: str, value: float, count: int, dimensions: list[Dimension] | None = None) -> None:
+        self.metric = metric
+        self.value = value
+        self.count = count
+        self.dimensions = dimensions
+
+    def equals(self, other: "Measure") -> bool:
+        """Say whether another measure of the metric tells the same."""
+        return self.count == other.count and self.value == other.value and self.dimensions == other.dimensions
 
 
 def tumbling_measures(parts: Sequence[PanePart]) -> Iterable[Measure]:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Self
 
 import msgspec
-from msgspec import Struct
 
 from streams.windows import PANE_MS
 from streams.windows.agenda import Agenda
 from streams.windows.checkpoint import META, Changes, Contents, Journal, MadeWith, encode, meta_of
 from streams.windows.exact import floor_to
+from streams.windows.merge_meta import MergeMeta
 from streams.windows.partials import SitePartial
 from streams.windows.site import NEVER, EntryKey, SiteTotals, count_windows
 from streams.windows.sliding import window_ends
@@ -51,16 +51,6 @@ class PartitionProgress:
     def snapshot(self) -> tuple[int | None, list[tuple[int, int]]]:
         """Return what makes an equal one."""
         return self.first, list(self._pairs)
-
-
-class _Meta(Struct):
-    """The ``meta`` entry: what belongs to no site."""
-
-    made_with: MadeWith
-    offset: int
-    boundary: int | None
-    whole: bool
-    progress: list[tuple[int | None, list[tuple[int, int]]]]
 
 
 class MergeWindows:
@@ -136,7 +126,7 @@ class MergeWindows:
         """Return what changed since the last call, or since the checkpoint it was restored from; see ``restored``."""
         changes = self._journal.take()
         meta = encode(
-            _Meta(
+            MergeMeta(
                 made_with=_made_with(len(self._progress)),
                 offset=self.offset,
                 boundary=self.boundary,
@@ -156,7 +146,7 @@ class MergeWindows:
         What was told early is not in them: it may come once more. Raises StateError for a checkpoint of something else.
         """
         raw = meta_of(entries, _made_with(sources))
-        meta = msgspec.json.decode(raw, type=_Meta)
+        meta = msgspec.json.decode(raw, type=MergeMeta)
         windows = cls(sources, whole=meta.whole)
         windows.offset, windows.boundary, windows._written_meta = meta.offset, meta.boundary, raw
         windows._progress = [PartitionProgress(*progress) for progress in meta.progress]
@@ -213,7 +203,7 @@ def contents(entries: Mapping[bytes, bytes], sources: int) -> Contents:
 
     Raises StateError if a worker with so many sources would refuse it.
     """
-    meta = msgspec.json.decode(meta_of(entries, _made_with(sources)), type=_Meta)
+    meta = msgspec.json.decode(meta_of(entries, _made_with(sources)), type=MergeMeta)
     told = [PartitionProgress(*progress).watermark for progress in meta.progress]
     reached = [watermark for watermark in told if watermark is not None]
     return Contents(

@@ -50,9 +50,9 @@ class Provisional:
         self._closed_until = closed_until
         self._funnel = funnel
         self.panes: dict[int, PaneTotals] = {}
-        # What is counted in each open window (by its end) beyond its closed panes, which are in ``_closed``.
-        self._more: dict[int, Sums] = {}
-        self._closed: dict[int, Sums] = {}
+        # The sums of each open window (by its end), closed panes included, and the countries that changed in it.
+        self._totals: dict[int, Sums] = {}
+        self._changed: dict[int, set[str]] = {}
         self._by_visit: dict[Visit, list[Pane]] = {}
         self._seen: dict[tuple[Visitor, str], list[int]] = {}
 
@@ -62,7 +62,7 @@ class Provisional:
             self._count(pane, -1)
         panes = self._by_visit[visit] = []
         shadow = visit.shadow()
-        for end, events in _by_pane(visit.held or ()):
+        for end, events in _by_pane(visit.held or []):
             pane = Pane(end)
             apply(shadow, events, pane, self._funnel)
             panes.append(pane)
@@ -75,11 +75,11 @@ class Provisional:
             totals = self.panes[pane.end] = PaneTotals()
         totals.count(pane, sign)
         for end in window_ends(pane.end):
-            more = self._window(end)
-            since = end - SLIDING_MS
-            more.visits += sign * sum(before <= since for before in pane.visits_before)
-            more.converting += sign * sum(before <= since for before in pane.conversions_before)
-            more.revenue_micros += sign * pane.revenue_micros
+            if end > self._closed_until:
+                total = self._total(end)
+                total.visits += sign * _until(pane.visits_before, end - SLIDING_MS)
+                total.converting += sign * _until(pane.conversions_before, end - SLIDING_MS)
+                total.revenue_micros += sign * pane.revenue_micros
 
     def _see(self, visitor: Visitor, end: int, countries: Iterable[str]) -> None:
         if self._is_first(visitor, "", visitor.pane, end):
@@ -93,35 +93,53 @@ class Provisional:
         if end in seen:
             return False
         for window_end in window_ends(end):
-            if not any(window_end - SLIDING_MS < pane <= window_end for pane in seen):
-                more = self._window(window_end)
+            if window_end > self._closed_until and not _is_any_in(seen, window_end):
+                total = self._total(window_end)
                 if country:
-                    more.countries[country] = more.countries.get(country, 0) + 1
+                    total.countries[country] = total.countries.get(country, 0) + 1
+                    self._changed[window_end].add(country)
                 else:
-                    more.visitors += 1
+                    total.visitors += 1
         seen.append(end)
         return True
 
-    def _window(self, end: int) -> Sums:
-        more = self._more.get(end)
-        if more is None:
-            more = self._more[end] = Sums()
-        return more
+    def _total(self, end: int) -> Sums:
+        total = self._totals.get(end)
+        if total is None:
+            total = self._totals[end] = self._audience.window(end)
+            self._changed[end] = set(total.countries)
+        return total
 
     def windows(self) -> Iterator[tuple[SlidingPart, Counts]]:
-        """Yield the sums and the visitors by country of each open window that somebody came to, in order."""
+        """Yield the sums of each open window that somebody came to, in order, and what changed of its countries."""
         closed = {end for pane_end in self._audience.panes for end in window_ends(pane_end)}
-        for end in sorted(closed | self._more.keys()):
+        for end in sorted(closed | self._totals.keys()):
             if end > self._closed_until:
-                total = Sums()
-                if end not in self._closed:
-                    self._closed[end] = self._audience.window(end)
-                total.add(self._closed[end])
-                if end in self._more:
-                    total.add(self._more[end])
-                yield total.part(end), total.countries
+                total = self._total(end)
+                changed = self._changed[end]
+                yield total.part(end), {country: total.countries[country] for country in changed}
+                changed.clear()
 
 
-def _by_pane(held: Iterable[Held]) -> Iterator[tuple[int, list[Held]]]:
+def _until(panes: list[int], last: int) -> int:
+    """Count the panes that end at ``last`` or before."""
+    count = 0
+    for pane in panes:
+        if pane <= last:
+            count += 1
+    return count
+
+
+def _is_any_in(panes: list[int], window_end: int) -> bool:
+    for pane in panes:  # noqa: SIM110  (compiled, a loop makes no generator)
+        if window_end - SLIDING_MS < pane <= window_end:
+            return True
+    return False
+
+
+def _by_pane(held: list[Held]) -> Iterator[tuple[int, list[Held]]]:
+    if len(held) == 1:
+        yield held[0].time // PANE_MS * PANE_MS + PANE_MS, held
+        return
     for start, events in groupby(sorted(held, key=Held.order), key=lambda event: event.time // PANE_MS):
         yield (start + 1) * PANE_MS, list(events)

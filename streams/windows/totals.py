@@ -38,7 +38,8 @@ class WindowTotals(Generic[Part]):
     def changes(self, measures: Iterable[Measure]) -> Iterator[Measure]:
         """Yield the measures that differ from what was yielded before."""
         for measure in measures:
-            if self._emitted.get(measure.metric) != measure:
+            emitted = self._emitted.get(measure.metric)
+            if emitted is None or not emitted.equals(measure):
                 self._emitted[measure.metric] = measure
                 yield measure
 

@@ -2,15 +2,15 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
 from streams import cli
+from streams.merging import MergeStage
 from streams.source import SourceStage
 from streams.state import Checkpoint
 from streams.windows.records import Record
-from streams.windows.site import SiteTotals
 from tidemark.logs import configure_logging
 from tidemark.results import MetricUpdate
 
@@ -18,7 +18,7 @@ from tidemark.results import MetricUpdate
 HIT = 100
 
 _process = SourceStage.process
-_close = SiteTotals.close
+_send = MergeStage._send
 _take_over = Checkpoint.take_over
 _views = count(1)
 _finals = count(1)
@@ -63,9 +63,13 @@ class _Doubled:
         self.value = head + mark + (b"1" if tail[:1] == b"0" else b"0") + tail[1:]
 
 
-def shift_one(site: SiteTotals, end: int, revision: int) -> Iterator[MetricUpdate]:
+def shift_one(stage: MergeStage, updates: Iterable[MetricUpdate], outcome: str, send: Any) -> None:
     """Say of one window that it was another."""
-    for final in _close(site, end, revision):
+    _send(stage, _shifted(updates) if outcome == "final" else updates, outcome, send)
+
+
+def _shifted(finals: Iterable[MetricUpdate]) -> Iterator[MetricUpdate]:
+    for final in finals:
         if next(_finals) == HIT:
             final.window_start += 5_000
             final.window_end += 5_000
@@ -81,7 +85,7 @@ async def fence_nobody(checkpoint: Checkpoint) -> None:
 DEFECTS: dict[str, Callable[[], None]] = {
     "drop": lambda: setattr(SourceStage, "process", drop_one),
     "double": lambda: setattr(SourceStage, "process", double_one),
-    "shift": lambda: setattr(SiteTotals, "close", shift_one),
+    "shift": lambda: setattr(MergeStage, "_send", shift_one),
     "no-fence": lambda: setattr(Checkpoint, "take_over", fence_nobody),
 }
 
