@@ -66,9 +66,10 @@ class Tally:
 
     def figures(self, start_ms: int) -> dict[str, Any]:
         """Return all counts as JSON; event times in ms since the epoch, money in 10⁻⁶ units."""
-        sites = {site: self._site(site) for site in sorted({site for site, _ in self.events})}
+        by_site: dict[str, dict[str, int]] = {}
         by_type = Counter[str]()
-        for (_, event_type), events in self.events.items():
+        for (site, event_type), events in sorted(self.events.items()):
+            by_site.setdefault(site, {})[event_type] = events
             by_type[event_type] += events
         by_reason = Counter[str]()
         for kind, records in self.bad.items():
@@ -85,13 +86,12 @@ class Tally:
             "duplicates": self.duplicates,
             "late": self.late,
             "bad": {"byReason": dict(sorted(by_reason.items())), "byKind": dict(sorted(self.bad.items()))},
-            "sites": sites,
+            "sites": {site: self._site(site, events) for site, events in by_site.items()},
             "firstEventTime": start_ms + self.first_ms if self.events else None,
             "lastEventTime": start_ms + self.last_ms if self.events else None,
         }
 
-    def _site(self, site: str) -> dict[str, Any]:
-        by_type = {event_type: events for (of, event_type), events in sorted(self.events.items()) if of == site}
+    def _site(self, site: str, by_type: dict[str, int]) -> dict[str, Any]:
         return {
             "events": by_type,
             "visits": self.visits[site],
