@@ -6,6 +6,7 @@ to the site notes when the n-th page view of a window has been counted. The cloc
 is held up by a queue anywhere counts. Sender, client, broker and all parts share one machine and one clock.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -25,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from websockets.sync.client import ClientConnection, connect
 
-from benchmarks.own_stack import own_stack
+from benchmarks.own_stack import java_as_in_production, own_stack
 from deploy.local.addresses import free_ports
 from deploy.local.processes import Child
 from deploy.local.provision import create_bucket, create_topics
@@ -34,7 +35,7 @@ from tidemark.kafka import producer_config
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS
 
-RATES = (200, 1_000, 10_000)
+RATES = "200,1000,10000"
 SECONDS = 45.0
 #: Seconds at the beginning that do not count: the parts start, the first windows are not whole.
 WARM_UP_SECONDS = 15.0
@@ -154,7 +155,7 @@ def pipeline(settings: Settings, rate: int, folder: Path) -> Iterator[None]:
         yield
 
 
-def measure(settings: Settings, rate: int) -> Latencies:
+def measure(settings: Settings, rate: int, seconds: float) -> Latencies:
     """Run the pipeline at a rate on topics of its own; return the latencies after the warm-up."""
     settings = settings.model_copy(update={"topic_prefix": f"rate{rate}.", "gateway_port": free_ports()})
     create_topics(settings)
@@ -164,7 +165,7 @@ def measure(settings: Settings, rate: int) -> Latencies:
             listening = threading.Thread(target=arrivals.listen, args=(client,))
             listening.start()
             since = time.time_ns() + int(WARM_UP_SECONDS * 1e9)
-            probe.send_for(WARM_UP_SECONDS + SECONDS)
+            probe.send_for(WARM_UP_SECONDS + seconds)
             time.sleep((settings.lateness_ms + 2 * WINDOW_MS) / 1_000)  # the last windows become final
         listening.join()
         return latencies(probe.due, arrivals, since, settings.lateness_ms)
@@ -188,11 +189,15 @@ def connected(url: str) -> Iterator[ClientConnection]:
 
 def main() -> None:
     """Measure at each rate and print the percentiles."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency")
+    parser.add_argument("--rates", default=RATES, help="events/s, one after the other (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="that count at each rate (%(default)s)")
+    options = parser.parse_args()
     table = Table("events/s", "what", "measured", *(f"P{each:g}" for each in PERCENTILES), "max", title="latency, ms")
-    with own_stack() as settings:
+    with java_as_in_production(), own_stack() as settings:
         create_bucket(settings)
-        for rate in RATES:
-            found = measure(settings, rate)
+        for rate in map(int, options.rates.split(",")):
+            found = measure(settings, rate, options.seconds)
             rows = {"early: due → client": found.early, "final: end + lateness → client": found.finals}
             for name, values in rows.items():
                 shown = np.percentile(values, [*PERCENTILES, 100])

@@ -10,6 +10,8 @@ from typing import TypeVar
 TOLERANCE_S = 0.1
 #: The longest wait at a stretch (s), so that a stop is noticed.
 _SLICE_S = 0.1
+#: The shortest (s): a wait for each record of a thousand a second takes half a core.
+_LEAST_S = 0.005
 _WAVE_AT_FULL_SPEED = 256
 _EXACT_TO_MS = 10_000
 
@@ -53,7 +55,7 @@ class Pacer:
     def _wait(self, due: float, hurry: Callable[[], bool]) -> float:
         """Return the time after the wait."""
         while (now := self._clock()) < due and not hurry():
-            self._idle(min(due - now, _SLICE_S))
+            self._idle(min(max(due - now, _LEAST_S), _SLICE_S))
         return now
 
 

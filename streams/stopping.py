@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Timer
 from types import FrameType
 from typing import Any, NoReturn, cast
@@ -31,8 +32,9 @@ class StreamsProcess(faust.Worker):
     def __init__(self, app: faust.App, outbox: Outbox) -> None:
         super().__init__(app, override_logging=False, redirect_stdouts=False, quiet=True)
         self._outbox = outbox
-        self._deadline = Timer(STOP_SECONDS, self._end_now)
-        self._deadline.daemon = True
+        deadline = Timer(STOP_SECONDS, self._end_now)
+        deadline.daemon = True
+        self._deadlines = [deadline]
 
     def run(self) -> NoReturn:
         """Run until SIGTERM, Ctrl-C or a crash, and end the process."""
@@ -56,8 +58,9 @@ class StreamsProcess(faust.Worker):
         self.loop.call_soon_threadsafe(self._on_sigterm)
 
     def _begin_deadline(self) -> None:
-        if self._deadline.ident is None:
-            self._deadline.start()
+        # Whoever takes it out starts it: a second signal may come while the first one's handler does.
+        with suppress(IndexError):
+            self._deadlines.pop().start()
 
     def _end_now(self) -> None:
         try:

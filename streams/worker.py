@@ -16,7 +16,8 @@ from streams.ticker import Ticker
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
 
-#: A stage's early results take at most this share of a worker's time: the interval between them widens under load.
+#: A stage's early results take at most this share of a worker's time: the interval between them widens under load. What
+#: they cost is CPU time: where others want the cores too, time on the clock would make them rest several times as long.
 EARLY_SHARE = 0.1
 #: A partition that is further behind (records) sends no early results: finals wait for what they would hold up.
 EARLY_LAG = 1_000
@@ -104,9 +105,9 @@ class StreamsWorker:
             for tp in sorted(tp for tp in consumer.assignment() if tp.topic == topic):
                 lag = _lag(consumer, tp, stage) if tp in consumer.assignment() else None
                 if lag is not None and lag < EARLY_LAG:
-                    started = time.perf_counter()
+                    started = time.thread_time()
                     stage.send_early(tp.partition)
-                    await asyncio.sleep(pace.took(time.perf_counter() - started))
+                    await asyncio.sleep(pace.took(time.thread_time() - started))
             await asyncio.sleep(max(0.0, self._early_interval - (time.perf_counter() - began)))
 
     async def look_after(self, consumer: Any) -> None:
