@@ -39,6 +39,8 @@ RATES = "200,1000,10000"
 SECONDS = 45.0
 #: Seconds at the beginning that do not count: the parts start, the first windows are not whole.
 WARM_UP_SECONDS = 15.0
+#: The broker is warmed up first: by what it does at this rate, until Java has compiled it.
+WARM_UP_RATE = 1_000
 PROBES_PER_SECOND = 20
 SITE = "probe"
 WINDOW_MS = 5_000
@@ -157,7 +159,7 @@ def pipeline(settings: Settings, rate: int, folder: Path) -> Iterator[None]:
 
 def measure(settings: Settings, rate: int, seconds: float) -> Latencies:
     """Run the pipeline at a rate on topics of its own; return the latencies after the warm-up."""
-    settings = settings.model_copy(update={"topic_prefix": f"rate{rate}.", "gateway_port": free_ports()})
+    settings = settings.model_copy(update={"topic_prefix": f"{uuid.uuid4().hex}.", "gateway_port": free_ports()})
     create_topics(settings)
     with TemporaryDirectory() as folder, pipeline(settings, rate, Path(folder)):
         probe, arrivals = Probe(settings), Arrivals()
@@ -196,6 +198,7 @@ def main() -> None:
     table = Table("events/s", "what", "measured", *(f"P{each:g}" for each in PERCENTILES), "max", title="latency, ms")
     with java_as_in_production(), own_stack() as settings:
         create_bucket(settings)
+        measure(settings, WARM_UP_RATE, WARM_UP_SECONDS)
         for rate in map(int, options.rates.split(",")):
             found = measure(settings, rate, options.seconds)
             rows = {"early: due → client": found.early, "final: end + lateness → client": found.finals}

@@ -48,6 +48,7 @@ def run() -> None:
     """Run a worker until SIGTERM or Ctrl-C. Start as many as you like: they share the partitions."""
     import gc
     import logging
+    import sys
 
     # Not on uvloop: its closed transports raise RuntimeError where asyncio's do not. aiokafka does not expect it when a
     # broker goes away: its metadata task ends silently, and every later commit and heartbeat waits for it for ever.
@@ -69,6 +70,8 @@ def run() -> None:
     # Those of the libraries are few: they are looked for rarely.
     gc.freeze()
     gc.set_threshold(100_000, 50, 1_000)
+    # The thread that fetches wants the interpreter for a moment at each step: it is not to wait 5 ms for each of them.
+    sys.setswitchinterval(0.001)
     StreamsProcess(app, outbox).run()
 
 

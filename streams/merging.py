@@ -1,12 +1,12 @@
 """Stage two: partials and markers → the results of whole sites on processed-metrics."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from monitoring import metrics
-from streams.outbox import Outbox
+from streams.outbox import Outbox, Sent
 from streams.windows import partials
 from streams.windows.checkpoint import Changes
 from streams.windows.merge import MergeWindows
@@ -70,11 +70,17 @@ class MergeStage:
                 windows.progress(message.partition, message.progress)
             else:
                 windows.add(message)
-        self._send(windows.finals(), "final", self._outbox.send)
+        for final in self._records(windows.finals(), "final"):
+            self._outbox.send(*final)
 
-    def send_early(self, partition: int) -> None:
-        """Send what changed in a partition's open windows; markers and checkpoints do not wait for its delivery."""
-        self._send(self.partitions[partition].early(), "early", self._outbox.offer)
+    def early(self, partition: int, sites: int) -> Iterator[Sent]:
+        """Yield early results of at most so many sites with news, in turn; they are to be sent."""
+        return self._records(self.partitions[partition].early(sites), "early")
+
+    def send_early(self, records: Iterable[Sent]) -> None:
+        """Send early results; markers and checkpoints do not wait for their delivery."""
+        for record in records:
+            self._outbox.offer(*record)
 
     def _refuse(self, partition: int, record: Record, text: str) -> None:
         """Put aside a record that no worker of ours wrote."""
@@ -89,13 +95,11 @@ class MergeStage:
         self._outbox.send(DEAD_LETTERS.name, record.key, results.encode(letter))
         metrics.EVENTS.labels(STAGE, letter.reason.lower()).inc()
 
-    def _send(
-        self, updates: Iterable[MetricUpdate], outcome: str, send: Callable[[str, bytes, bytes, int], None]
-    ) -> None:
+    def _records(self, updates: Iterable[MetricUpdate], outcome: str) -> Iterator[Sent]:
         now = time.time_ns() // 1_000_000
         count = 0
         for update in updates:
             update.emitted_at = now
-            send(METRICS.name, update.key(), results.encode(update), update.partition(METRICS.partitions))
+            yield METRICS.name, update.key(), results.encode(update), update.partition(METRICS.partitions)
             count += 1
         metrics.EVENTS.labels(STAGE, outcome).inc(count)

@@ -13,6 +13,9 @@ log = get_logger("streams.outbox")
 POLL_SECONDS = 0.002
 QUEUE_FULL_SECONDS = 0.1
 
+#: What is sent: topic, key, value, partition (−1: the key decides).
+Sent = tuple[str, bytes | None, bytes, int]
+
 Delivered = Callable[[KafkaError | None, Message], None]
 
 
@@ -42,7 +45,7 @@ class Outbox:
 
         self._produce(topic, key, value, partition, delivered)
 
-    def offer(self, topic: str, key: bytes, value: bytes, partition: int) -> None:
+    def offer(self, topic: str, key: bytes | None, value: bytes, partition: int) -> None:
         """Send a record that may be lost: nobody waits for it, and it is no failure if it never arrives."""
         self._produce(topic, key, value, partition, None)
 

@@ -1,10 +1,11 @@
 """Stage one: batches of events → windows of their partition → partials, visits, alerts and dead letters."""
 
+import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from monitoring import metrics
-from streams.outbox import Outbox
+from streams.outbox import Outbox, Sent
 from streams.windows import partials
 from streams.windows.checkpoint import Changes
 from streams.windows.output import Output
@@ -70,9 +71,15 @@ class SourceStage:
             self._progress.setdefault(partition, []).extend(out.progress)
         self._count(out)
 
-    def send_early(self, partition: int) -> None:
-        """Send early partials of a partition's open windows, where something changed."""
-        self._send_partials(self.partitions[partition].early())
+    def early(self, partition: int, sites: int) -> Iterator[Sent]:
+        """Yield early partials of at most so many sites with news, in turn; they are to be sent."""
+        for partial in self.partitions[partition].early(time.monotonic_ns() // 1_000_000, sites):
+            yield from self._records(partial)
+
+    def send_early(self, records: Iterable[Sent]) -> None:
+        """Send early partials. The counts in them are not told again, so they must not be lost."""
+        for record in records:
+            self._outbox.send(*record)
 
     def take_progress(self) -> dict[int, list[tuple[int, int]]]:
         """Take the progress that is to be told once everything sent so far is acknowledged."""
@@ -87,7 +94,9 @@ class SourceStage:
                 self._outbox.send(PARTIALS.name, None, marker, target)
 
     def _send(self, out: Output) -> None:
-        self._send_partials(iter(out.partials))
+        for partial in out.partials:
+            for record in self._records(partial):
+                self._outbox.send(*record)
         for summary in out.sessions:
             self._outbox.send(SESSIONS.name, summary.key(), results.encode(summary))
         for alert in out.alerts:
@@ -98,10 +107,9 @@ class SourceStage:
             record = records[bisect_left(records, letter.offset, key=_offset)]
             self._outbox.send(DEAD_LETTERS.name, record.key, results.encode(letter))
 
-    def _send_partials(self, changed: Iterator[partials.SitePartial]) -> None:
-        for partial in changed:
-            for chunk in partial.chunks():
-                self._outbox.send(PARTIALS.name, partial.site.encode(), partials.encode(chunk))
+    def _records(self, partial: partials.SitePartial) -> Iterator[Sent]:
+        for chunk in partial.chunks():
+            yield PARTIALS.name, partial.site.encode(), partials.encode(chunk), -1
 
     def _count(self, out: Output) -> None:
         metrics.EVENTS.labels(STAGE, "accepted").inc(out.accepted)

@@ -2,17 +2,19 @@
 
 Faust's cost is per event, not per record: with one event a batch its assignment, acks and commits come at a fiftieth of
 the cost. Methods of Faust's consumer are replaced: three that assume one offset an event, where to read on after a
-rebalance, what to forget at a revocation, and how it stops; and one of aiokafka's, which copies each record. The tests
-hold them against the pinned versions.
+rebalance, what to forget at a revocation, and how it stops; and two of aiokafka's: one copies each record, one asks too
+often. The tests hold them against the pinned versions.
 """
 
 import asyncio
+import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any, ClassVar, cast
 
-from aiokafka.consumer import fetcher  # type: ignore[import-untyped]
+from aiokafka.consumer import consumer as aiokafka_consumer  # type: ignore[import-untyped]
+from aiokafka.consumer import fetcher
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
@@ -23,6 +25,9 @@ log = get_logger("streams.transport")
 
 #: So long may the last commit take: aiokafka tries for ever while the broker is away.
 LAST_COMMIT_SECONDS = 2.0
+
+#: The least time between two requests to a broker for records.
+FETCH_SECONDS = 0.02
 
 #: Where each partition's state stands: the offset of the next record it needs.
 Positions = Callable[[set[TP]], Awaitable[dict[TP, int]]]
@@ -40,6 +45,24 @@ class RawRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     def _consumer_record(self, tp: TP, record: Any) -> Any:
         """Return the record itself; a second object for each costs more than its parsing."""
         return record
+
+
+class PacedFetcher(fetcher.Fetcher):  # type: ignore[misc]
+    """Asks a broker for more at most every ``FETCH_SECONDS``.
+
+    aiokafka asks again as soon as it has an answer. With a thousand events a second that is a request for each of them,
+    and the broker and this process are busy with requests, not with events. What comes after a rest waits for none.
+    """
+
+    async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
+        """Ask; the broker counts as busy until it may be asked again. Who waits for records has them before."""
+        began = time.monotonic()
+        needs_wakeup = await super()._proc_fetch_request(assignment, node_id, request)
+        if needs_wakeup:
+            for waiter in self._fetch_waiters:
+                self._notify(waiter)
+        await asyncio.sleep(began + FETCH_SECONDS - time.monotonic())
+        return needs_wakeup
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -175,7 +198,9 @@ class BatchTransport(driver.Transport):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        fetcher.PartitionRecords = RawRecords  # the worker's consumer is the only one of aiokafka's in its process
+        # The worker's consumer is the only one of aiokafka's in its process.
+        fetcher.PartitionRecords = RawRecords
+        aiokafka_consumer.Fetcher = PacedFetcher
 
     positions: Positions
     revoked: Revoked

@@ -4,11 +4,14 @@ import asyncio
 import time
 from typing import Any
 
+from faust.types import TP
+
 from monitoring import metrics
 from streams.checkpoints import Checkpoints
 from streams.log_reader import LogReader
 from streams.merging import MergeStage
-from streams.outbox import Outbox
+from streams.news import News
+from streams.outbox import Outbox, Sent
 from streams.pace import Pace
 from streams.saving import Saving, Stage
 from streams.source import SourceStage
@@ -21,6 +24,12 @@ from tidemark.settings import Settings
 EARLY_SHARE = 0.1
 #: A partition that is further behind (records) sends no early results: finals wait for what they would hold up.
 EARLY_LAG = 1_000
+#: So many sites of a partition have their turn before the next partition's.
+EARLY_SITES = 16
+#: So long (s of CPU time) may early results be made without a rest: a final that is due waits for it.
+EARLY_SLICE = 0.005
+#: All partitions have a turn so often (s), also without news: what was left over then.
+EARLY_ALL = 0.1
 #: How often markers and ticks are looked after.
 SETTLE_SECONDS = 0.01
 
@@ -38,6 +47,7 @@ class StreamsWorker:
         self._stages: dict[str, Stage] = {
             settings.topic(stage.topic.name): stage for stage in (self.source, self.merging)
         }
+        self._news = {topic: News() for topic in self._stages}
         self._events_topic = settings.topic(self.source.topic.name)
         self.saving = Saving(settings, self._stages, self.source, outbox, checkpoints, reader)
         self._ticker = ticker
@@ -77,6 +87,7 @@ class StreamsWorker:
             return
         if records:
             stage.process(tp.partition, records)
+            self._news[tp.topic].add(tp.partition)
             metrics.POSITION.labels(tp.topic, tp.partition).set(state.offset)
             if tp.topic == self._events_topic:
                 self._ticker.observe(records[-1].timestamp)
@@ -98,17 +109,29 @@ class StreamsWorker:
         await asyncio.gather(*(self._send_early(consumer, topic, stage) for topic, stage in self._stages.items()))
 
     async def _send_early(self, consumer: Any, topic: str, stage: Stage) -> None:
-        """Send those of one partition after another, with a rest after each: nothing else waits for them all."""
-        pace = Pace(EARLY_SHARE)
+        """Make those of all partitions with news and send them together: the broker gets few and large requests.
+
+        What takes long is done in slices, each followed by its rest: nothing else waits for all of it.
+        """
+        pace, all_at = Pace(EARLY_SHARE), 0.0
         while True:
-            began = time.perf_counter()
-            for tp in sorted(tp for tp in consumer.assignment() if tp.topic == topic):
-                lag = _lag(consumer, tp, stage) if tp in consumer.assignment() else None
+            partitions = await self._news[topic].wait(all_at - time.perf_counter())
+            began, started = time.perf_counter(), time.thread_time()
+            if began >= all_at:
+                all_at = began + EARLY_ALL
+                partitions = set(stage.partitions)
+            records: list[Sent] = []
+            for partition in sorted(partitions):
+                lag = _lag(consumer, TP(topic, partition), stage)
                 if lag is not None and lag < EARLY_LAG:
-                    started = time.thread_time()
-                    stage.send_early(tp.partition)
-                    await asyncio.sleep(pace.took(time.thread_time() - started))
-            await asyncio.sleep(max(0.0, self._early_interval - (time.perf_counter() - began)))
+                    records += stage.early(partition, EARLY_SITES)
+                    if time.thread_time() - started > EARLY_SLICE:
+                        stage.send_early(records)
+                        await asyncio.sleep(pace.took(time.thread_time() - started))
+                        records, started = [], time.thread_time()
+            stage.send_early(records)
+            rest = pace.took(time.thread_time() - started)
+            await asyncio.sleep(max(rest, self._early_interval - (time.perf_counter() - began)))
 
     async def look_after(self, consumer: Any) -> None:
         """For ever: markers and ticks."""

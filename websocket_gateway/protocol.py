@@ -55,7 +55,7 @@ class Limits(Struct, rename="camel", frozen=True, kw_only=True):
     max_message_bytes: int = 16_384
     max_messages_per_second: int = 50
     max_sites: int = 32
-    flush_interval_ms: int = 50
+    flush_interval_ms: int = 20
     stall_timeout_ms: int = 10_000
     simple_interval_ms: int = 5_000
     points: int = 20

@@ -1,5 +1,6 @@
 """Both stages in memory: the logs of all source partitions in, finals, visits and alerts out; no topic in between."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from streams.replay.asked import Replayed
@@ -47,5 +48,5 @@ class ReplayStages:
     def _let_go(self, partition: int) -> None:
         self._fed[partition] = 0
         self._windows[partition].changes()
-        for _ in self._merge.early():
+        for _ in self._merge.early(sys.maxsize):
             pass

@@ -48,7 +48,9 @@ class Run:
     def raise_to_newest(self, hashes: Words, lows: Words, found: Times) -> None:
         """Raise ``found`` to the time of each id that stands here."""
         size = len(self.hashes)
-        places = np.searchsorted(self.hashes, hashes)
+        places = self.hashes.searchsorted(hashes)
+        if not (self.hashes.take(places, mode="clip") == hashes).any():
+            return  # nearly always: few batches hold a duplicate, and small ones come often
         rows = np.flatnonzero(places < size)
         while len(rows):
             at = places[rows]

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Self
 
 import msgspec
@@ -73,7 +74,7 @@ class MergeWindows:
         # The ends of panes, with the windows over them, and of windows that are planned; perhaps not of all.
         self._panes: set[int] = set()
         self._windows: set[int] = set()
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}  # in turn
         #: The end of the last window that is final (ms); what comes for it or before it is a repetition.
         self.boundary: int | None = None
 
@@ -87,7 +88,7 @@ class MergeWindows:
         for end in {*(part.end for part in partial.sliding), *partial.countries} - self._windows:
             self._windows.add(end)
             self._plan(end)
-        self._changed.add(partial.site)
+        self._changed[partial.site] = None
 
     def progress(self, partition: int, pairs: list[tuple[int, int]]) -> None:
         """Take a partition's marker."""
@@ -114,10 +115,10 @@ class MergeWindows:
         for progress in self._progress:
             progress.closing_offset(target)
 
-    def early(self) -> Iterator[MetricUpdate]:
-        """Yield what changed in the open windows since the last call."""
-        changed, self._changed = self._changed, set()
-        for name in changed:
+    def early(self, most: int) -> Iterator[MetricUpdate]:
+        """Yield what changed in the open windows of at most so many sites; the others' turn comes first next time."""
+        for name in list(islice(self._changed, most)):
+            del self._changed[name]
             site = self._sites.get(name)
             if site is not None:
                 yield from site.early()

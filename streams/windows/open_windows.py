@@ -51,10 +51,22 @@ class OpenWindows:
         self.held[pane_end] = [visit]
         self.agenda.add(pane_end)
 
-    def take_early(self, revision: int, watermark: int) -> Iterator[SitePartial]:
-        """Yield a partial for each site that has new events in its open windows since the last call."""
-        closed_until = floor_to(watermark, SLIDE_MS)
-        return self.early.take(self._partition, revision, self.held, self.audiences, closed_until, self._funnel)
+    def take_early(self, now: int, most: int, revision: int, watermark: int, highest: int) -> Iterator[SitePartial]:
+        """Yield a partial for each site that has new events in its open windows, of at most so many sites.
+
+        ``highest`` is the highest time so far (ms): the window it is in is the one that is shown now.
+        """
+        return self.early.take(
+            now,
+            most,
+            self._partition,
+            revision,
+            self.held,
+            self.audiences,
+            floor_to(highest, SLIDE_MS) + SLIDE_MS,
+            floor_to(watermark, SLIDE_MS),
+            self._funnel,
+        )
 
     def is_empty(self) -> bool:
         """Say whether nothing is held or open any more."""

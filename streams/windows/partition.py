@@ -124,9 +124,14 @@ class PartitionWindows:
             self._ids.forget(end)
         out.progress.append((watermark, offset))
 
-    def early(self) -> Iterator[SitePartial]:
-        """Yield what changed in the open windows since the last call, as of ``offset`` − 1; changes no window."""
-        return self._open.take_early(self.offset - 1, self.watermark)
+    def early(self, now: int, most: int) -> Iterator[SitePartial]:
+        """Yield what changed in the open windows, as of ``offset`` − 1, of at most so many sites; changes no window.
+
+        The other sites' turn comes first in the next call. ``now`` is ms of a clock that never goes back; windows which
+        end later than the one that is shown now are told once in ``early.LATER_MS``.
+        """
+        highest = self.watermark + self._lateness_ms
+        return self._open.take_early(now, most, self.offset - 1, self.watermark, highest)
 
     def is_empty(self) -> bool:
         """Say whether nothing is held, open or remembered any more."""

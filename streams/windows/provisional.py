@@ -19,12 +19,14 @@ class PaneTotals:
 
     def __init__(self) -> None:
         self.sums = [0] * 6
+        self.changed = False
         self.visitors: set[Visitor] = set()
         self.urls: Counts = {}
         self.changed_urls: set[str] = set()
 
     def count(self, pane: Pane, sign: int) -> None:
         """Add (1) or take away (−1) what one visit's events are in the pane."""
+        self.changed = True
         times = (pane.last_time,) if sign > 0 else ()
         self.sums[0] += sign * pane.page_views
         self.sums[1] += sign * len(pane.visits_before)
@@ -50,6 +52,7 @@ class Provisional:
         self._closed_until = closed_until
         self._funnel = funnel
         self.panes: dict[int, PaneTotals] = {}
+        self._ends = {end for pane_end in audience.panes for end in window_ends(pane_end) if end > closed_until}
         # The sums of each open window (by its end), closed panes included, and the countries that changed in it.
         self._totals: dict[int, Sums] = {}
         self._changed: dict[int, set[str]] = {}
@@ -110,11 +113,13 @@ class Provisional:
             self._changed[end] = set(total.countries)
         return total
 
-    def windows(self) -> Iterator[tuple[SlidingPart, Counts]]:
-        """Yield the sums of each open window that somebody came to, in order, and what changed of its countries."""
-        closed = {end for pane_end in self._audience.panes for end in window_ends(pane_end)}
-        for end in sorted(closed | self._totals.keys()):
-            if end > self._closed_until:
+    def windows(self, until: int) -> Iterator[tuple[SlidingPart, Counts]]:
+        """Yield the sums of each open window that somebody came to, in order, and what changed of its countries.
+
+        Windows that end after ``until`` are left for another time.
+        """
+        for end in sorted(self._ends | self._totals.keys()):
+            if end <= until:
                 total = self._total(end)
                 changed = self._changed[end]
                 yield total.part(end), {country: total.countries[country] for country in changed}

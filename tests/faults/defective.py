@@ -8,6 +8,7 @@ from typing import Any
 
 from streams import cli
 from streams.merging import MergeStage
+from streams.outbox import Sent
 from streams.source import SourceStage
 from streams.state import Checkpoint
 from streams.windows.records import Record
@@ -18,7 +19,7 @@ from tidemark.results import MetricUpdate
 HIT = 100
 
 _process = SourceStage.process
-_send = MergeStage._send
+_records = MergeStage._records
 _take_over = Checkpoint.take_over
 _views = count(1)
 _finals = count(1)
@@ -63,9 +64,9 @@ class _Doubled:
         self.value = head + mark + (b"1" if tail[:1] == b"0" else b"0") + tail[1:]
 
 
-def shift_one(stage: MergeStage, updates: Iterable[MetricUpdate], outcome: str, send: Any) -> None:
+def shift_one(stage: MergeStage, updates: Iterable[MetricUpdate], outcome: str) -> Iterator[Sent]:
     """Say of one window that it was another."""
-    _send(stage, _shifted(updates) if outcome == "final" else updates, outcome, send)
+    return _records(stage, _shifted(updates) if outcome == "final" else updates, outcome)
 
 
 def _shifted(finals: Iterable[MetricUpdate]) -> Iterator[MetricUpdate]:
@@ -85,7 +86,7 @@ async def fence_nobody(checkpoint: Checkpoint) -> None:
 DEFECTS: dict[str, Callable[[], None]] = {
     "drop": lambda: setattr(SourceStage, "process", drop_one),
     "double": lambda: setattr(SourceStage, "process", double_one),
-    "shift": lambda: setattr(MergeStage, "_send", shift_one),
+    "shift": lambda: setattr(MergeStage, "_records", shift_one),
     "no-fence": lambda: setattr(Checkpoint, "take_over", fence_nobody),
 }
 

@@ -17,7 +17,7 @@ from streams.windows.partials import Marker, SitePartial
 from streams.windows.partition import PartitionWindows
 from tests.faults.in_memory import Broker, Fenced, Result
 from tests.support.reference import DEFAULT_FUNNEL
-from tests.support.stages import LATENESS_MS, MERGES, consumed
+from tests.support.stages import ALL, LATENESS_MS, MERGES, consumed
 
 #: Where the outbox sends: a merge partition's number, or the results.
 RESULTS = MERGES
@@ -47,6 +47,7 @@ class Worker:
         self._sent = 0
         self.under_way: list[Iterator[None]] = []
         self._settling = self._saving = False
+        self._clock = 0
 
     # ---- Reading
 
@@ -84,10 +85,11 @@ class Worker:
         """Send what changed in a state's open windows."""
         state = self.states[number]
         if isinstance(state, MergeWindows):
-            for update in sorted(state.early(), key=lambda update: update.site_id):
+            for update in sorted(state.early(ALL), key=lambda update: update.site_id):
                 self._send(RESULTS, update)
         else:
-            self._send_partials(state.early())
+            self._clock += 300
+            self._send_partials(state.early(self._clock, ALL))
 
     def is_done(self) -> bool:
         """Say whether nothing is left to read, to send or to wait for."""

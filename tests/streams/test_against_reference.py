@@ -71,7 +71,7 @@ def test_what_a_replay_sends_again_changes_nothing(log: list[LogRecord], chance:
         records = [record for record in log if record.partition == partition]
         for cut in range(0, len(records), 5):
             stages.feed(partition, records[cut : cut + 5])
-            stages.send(partition, stages.windows[partition].early())
+            stages.early_partials(partition)
             stages.arrive(partition, 1_000)
             for merge in stages.merges:
                 stages.early(merge)

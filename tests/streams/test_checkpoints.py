@@ -13,7 +13,7 @@ from streams.windows.partials import Marker, PanePart, SitePartial, SlidingPart
 from streams.windows.partition import PartitionWindows
 from tests.support.random_streams import logs, seeded_log
 from tests.support.reference import DEFAULT_FUNNEL, LogRecord
-from tests.support.stages import LATENESS_MS, PARTITIONS, consumed
+from tests.support.stages import ALL, LATENESS_MS, PARTITIONS, consumed
 from tidemark.results import MetricUpdate
 
 #: What is on metric-partials: everything closed, 40 minutes after the last event.
@@ -24,9 +24,9 @@ def wire(log: list[LogRecord], chance: random.Random) -> Wire:
     """Return a merge's log: what the partitions send, each in its order, early partials in between."""
     windows = [PartitionWindows(each, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL) for each in range(PARTITIONS)]
     sent: list[Wire] = [[] for _ in windows]
-    for record in log:
+    for now, record in enumerate(log):
         out = windows[record.partition].feed([consumed(record)])
-        early = list(windows[record.partition].early()) if chance.randrange(3) == 0 else []
+        early = list(windows[record.partition].early(100 * now, ALL)) if chance.randrange(3) == 0 else []
         several = [chunk for partial in (*out.partials, *early) for chunk in partial.chunks()]
         sent[record.partition] += map(partials.encode, [*several, Marker(record.partition, out.progress)])
     mixed: Wire = []

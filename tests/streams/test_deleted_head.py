@@ -3,7 +3,7 @@
 from streams.windows.merge import MergeWindows
 from streams.windows.partition import PartitionWindows
 from tests.support.reference import DEFAULT_FUNNEL
-from tests.support.stages import LATENESS_MS, consumed
+from tests.support.stages import ALL, LATENESS_MS, consumed
 from tests.support.timeline import log_of, timeline
 from tidemark.results import MetricUpdate
 
@@ -21,7 +21,7 @@ def finals(merge: MergeWindows, half: int) -> dict[tuple[str, int], MetricUpdate
     found = {}
     for number, record in enumerate(log):
         out = windows.feed([consumed(record)])
-        early = list(windows.early())
+        early = list(windows.early(1_000 * number, ALL))
         if number >= half * len(log) // 2:
             for partial in (*out.partials, *early):
                 merge.add(partial)

@@ -1,16 +1,19 @@
 """The batch transport against the pinned Faust: what it replaces is still there, and it commits only what is acked."""
 
+import asyncio
 import inspect
+import time
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 from aiokafka.consumer import fetcher  # type: ignore[import-untyped]
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from streams.transport import BatchConsumer, BatchTransport, RawRecords
+from streams.transport import FETCH_SECONDS, BatchConsumer, BatchTransport, PacedFetcher, RawRecords
 
 EVENTS_0 = TP("events", 0)
 
@@ -62,6 +65,34 @@ def test_aiokafka_still_makes_its_records_where_that_is_replaced() -> None:
     for made in (fetcher.PartitionRecords, RawRecords):
         assert list(inspect.signature(made._consumer_record).parameters) == ["self", "tp", "record"]
     assert "PartitionRecords(" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+
+
+def test_aiokafka_still_makes_its_fetcher_where_that_is_replaced() -> None:
+    for made in (fetcher.Fetcher, PacedFetcher):
+        parameters = list(inspect.signature(made._proc_fetch_request).parameters)
+        assert parameters == ["self", "assignment", "node_id", "request"]
+    assert "= Fetcher(" in inspect.getsource(AIOKafkaConsumer.start)
+
+
+def test_a_broker_is_asked_again_only_after_a_while_and_the_records_are_there_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        async def answered(*_: Any) -> bool:
+            return True
+
+        monkeypatch.setattr(fetcher.Fetcher, "_proc_fetch_request", answered)
+        asked = object.__new__(PacedFetcher)
+        waiter = asyncio.get_running_loop().create_future()
+        asked._fetch_waiters = {waiter}
+        began = time.monotonic()
+        request = asyncio.create_task(asked._proc_fetch_request(None, 1, None))
+        await waiter
+        assert not request.done()
+        assert await request
+        assert time.monotonic() - began >= FETCH_SECONDS
+
+    asyncio.run(scenario())
 
 
 def test_batches_commit_in_order(consumer: BatchConsumer) -> None:

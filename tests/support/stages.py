@@ -17,6 +17,8 @@ from tidemark.topics import TICK_HEADER
 PARTITIONS = 3
 MERGES = 2
 LATENESS_MS = 2_000
+#: Early results of all sites, however many there are.
+ALL = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Stages:
         self.checkpoints: list[dict[bytes, bytes]] = [{} for _ in range(partitions + MERGES)]
         self.under_way: list[list[bytes]] = [[] for _ in range(partitions)]
         self.results = Results()
+        #: What early results are paced by (ms).
+        self.clock = 0
 
     def feed(self, partition: int, records: Iterable[LogRecord]) -> None:
         out = self.windows[partition].feed([consumed(record) for record in records])
@@ -112,8 +116,12 @@ class Stages:
             self.results.finals.append(final)
             self.results.updates[final.site_id, final.metric, final.window_start].append(final)
 
+    def early_partials(self, partition: int, sites: int = ALL) -> None:
+        self.clock += 300
+        self.send(partition, self.windows[partition].early(self.clock, sites))
+
     def early(self, merge: MergeWindows) -> None:
-        for update in merge.early():
+        for update in merge.early(ALL):
             self.results.updates[update.site_id, update.metric, update.window_start].append(update)
 
 
@@ -129,7 +137,7 @@ def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PA
                 batch, waiting[partition] = waiting[partition][:size], waiting[partition][size:]
                 stages.feed(partition, batch)
             case 2 if early:
-                stages.send(partition, stages.windows[partition].early())
+                stages.early_partials(partition, chance.choice([1, ALL]))
             case 3:
                 stages.arrive(partition, chance.choice([1, 3, 1_000]))
             case 4 if early:
