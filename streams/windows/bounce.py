@@ -34,8 +34,8 @@ class BounceWindow:
         closed, self.visitors = self.visitors, []
         for site, visitor in closed:
             visitor.page_views = 0
-            if not visitor.visits and window_ends(visitor.pane)[-1] > end:
-                self.visitors.append((site, visitor))
+            if window_ends(visitor.pane)[-1] > end:
+                self.visitors.append((site, visitor))  # visits or not: what is open of them may end before that window
                 continue
             visitor.listed = False
             if not visitor.visits:

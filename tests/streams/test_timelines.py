@@ -144,6 +144,23 @@ def test_a_site_has_zeros_for_less_than_thirty_minutes_after_its_last_event() ->
     assert [one.value for one in seen.finals if one.metric == ACTIVE_USERS][1:] == [0.0] * (len(starts) - 1)
 
 
+def test_a_visitor_is_one_although_a_visit_of_theirs_ends_between_two_others() -> None:
+    # At 2100 s a bounce window ends; at 2120 s the first visit is over, when the second one, just before, is over too.
+    drawing = f"""
+        ann/1  {"." * 315}P{"." * 1_807}P
+        ann/2  {"." * 2_099}E
+        bob    {"." * 2_122}P
+    """
+    windows = PartitionWindows(0, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL)
+    partials = [
+        partial
+        for record in then_tick(log_of(timeline(drawing)), LATER + LATENESS_MS)
+        for partial in windows.feed([consumed(record)]).partials
+    ]
+    visitors = {part.end: part.visitors for partial in partials for part in partial.sliding}
+    assert visitors[2_130_000] == 2
+
+
 def test_an_event_whose_pane_has_closed_is_late_and_the_others_are_not() -> None:
     early, held_up, on_the_end, past_it = timeline("ann ..P.P|..PP")
     assert judged(early, past_it, held_up) == (2, ["LATE"])
