@@ -49,7 +49,7 @@ class Run:
         """Raise ``found`` to the time of each id that stands here."""
         size = len(self.hashes)
         places = self.hashes.searchsorted(hashes)
-        if not (self.hashes.take(places, mode="clip") == hashes).any():
+        if not size or not (self.hashes.take(places, mode="clip") == hashes).any():
             return  # nearly always: few batches hold a duplicate, and small ones come often
         rows = np.flatnonzero(places < size)
         while len(rows):

@@ -71,3 +71,13 @@ def test_many_ids_take_24_bytes_each() -> None:
             ids.recent[f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}"] = 1
         ids.settle(0)
     assert (len(ids), ids.packed_bytes) == (60_000, 24 * 60_000)
+
+
+def test_ids_that_are_all_over_are_looked_for_in_vain() -> None:
+    first, second, third = (f"00000000-0000-4000-8000-{number:012x}" for number in range(3))
+    ids = AcceptedIds()
+    for event_id in (first, second):
+        ids.recent[event_id] = PANE_MS
+        ids.expect(2 * PANE_MS)
+        ids.settle(2 * PANE_MS + DUPLICATE_MS, 0)
+    assert ids.accepted_at(pack_ids([second, third])) == [NEVER, NEVER]
