@@ -138,6 +138,8 @@ class EarlyResults:
         """Let go of a site that is over."""
         self.forget(site)
         self._provisional.pop(site, None)
+        if self._waiting is not None:
+            self._waiting.pop(site, None)
         self._turns.pop(site, None)
         self._later.pop(site, None)
 
