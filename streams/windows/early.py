@@ -27,7 +27,6 @@ class EarlyResults:
     def __init__(self) -> None:
         self.batch = 1
         self.changed: list[Visit] = []
-        self._asked = False
         self._provisional: dict[str, Provisional] = {}
         # The visits with events that their site's provisional windows lack; None: all there are.
         self._waiting: dict[str, dict[Visit, None]] | None = None
@@ -54,7 +53,6 @@ class EarlyResults:
         ``now`` is ms of a clock that never goes back. Sliding windows up to the one that ends at ``shown_until`` are
         told at once.
         """
-        self._asked = True
         waiting = self._collect(held)
         self._call_later_ones(now)
         for site in list(islice(self._turns, most)):
@@ -63,8 +61,7 @@ class EarlyResults:
             if site in audiences:
                 provisional = self._provisional.get(site)
                 if provisional is None:
-                    provisional = self._provisional[site] = Provisional(audiences[site], funnel)
-                provisional.forget_windows(closed_until)
+                    provisional = self._provisional[site] = Provisional(audiences[site], closed_until, funnel)
                 for visit in waiting.pop(site, ()):
                     if visit.held:
                         provisional.add(visit)
@@ -75,7 +72,7 @@ class EarlyResults:
                     yield partial
 
     def _collect(self, held: Mapping[int, list[Visit]]) -> dict[str, dict[Visit, None]]:
-        """Note the visits with new events, or all with events at first, by their sites; return them."""
+        """Note the new visits, or all after a window has closed, by their sites; return them."""
         waiting = self._waiting
         if waiting is None:
             waiting = self._waiting = {}
@@ -95,28 +92,11 @@ class EarlyResults:
             del self._later[site]
             self._turns[site] = True
 
-    def closing(self, end: int, held: Mapping[int, list[Visit]]) -> None:
-        """Prepare for a pane's closing: what its visits hold must be in their sites' provisional windows.
-
-        If nobody has asked for early results since the last one, the provisional windows are given up instead: a worker
-        that is behind does not keep them.
-        """
-        if not self._asked:
-            self._provisional.clear()
-            self._waiting = None
-            self._next_batch()
-            return
-        self._asked = False
-        waiting = self._collect(held)
-        for visit in held.get(end, ()):
-            provisional = self._provisional.get(visit.site)
-            if provisional is not None and waiting.get(visit.site, {}).pop(visit, visit) is None:
-                provisional.add(visit)
-
-    def closed(self, end: int) -> None:
-        """Note that a pane has closed: it is in the closed sums now."""
-        for provisional in self._provisional.values():
-            provisional.close(end)
+    def window_closed(self) -> None:
+        """Note that a pane or a window has closed: what is open has to be made up anew."""
+        self._next_batch()
+        self._provisional.clear()
+        self._waiting = None
 
     def _next_batch(self) -> None:
         for visit in self.changed:
@@ -133,15 +113,6 @@ class EarlyResults:
         """Return the closed window's country counts that the merge does not know yet, and forget the window."""
         known = self._sent_countries.get(site, {}).pop(end, {})
         return _differing(countries, known)
-
-    def end_site(self, site: str) -> None:
-        """Let go of a site that is over."""
-        self.forget(site)
-        self._provisional.pop(site, None)
-        if self._waiting is not None:
-            self._waiting.pop(site, None)
-        self._turns.pop(site, None)
-        self._later.pop(site, None)
 
     def forget(self, site: str) -> None:
         """Forget a site that has no open window."""

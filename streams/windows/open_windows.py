@@ -75,7 +75,6 @@ class OpenWindows:
     def close(self, end: int, offset: int, out: Output) -> None:
         """Close everything that ends at ``end``; nothing that ends earlier is open any more."""
         partials: dict[str, SitePartial] = {}
-        self.early.closing(end, self.held)
         visits = self.held.pop(end, None)
         if visits:
             self._close_panes(visits, end, offset, partials, out)
@@ -85,7 +84,7 @@ class OpenWindows:
             self._close_sliding(end, offset, partials)
         if end % BOUNCE_MS == 0:
             self._close_bounce(end, out)
-        self.early.closed(end)
+        self.early.window_closed()
         self.unsaved.forget_panes(end)
         out.partials += partials.values()
 
@@ -160,7 +159,7 @@ class OpenWindows:
     def _drop_if_over(self, audience: Audience) -> None:
         if audience.is_over():
             del self.audiences[audience.site]
-            self.early.end_site(audience.site)
+            self.early.forget(audience.site)
             self.unsaved.end_site(audience)
 
     def _partial(self, site: str, pane: Pane, offset: int) -> SitePartial:

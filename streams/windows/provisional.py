@@ -13,9 +13,6 @@ from streams.windows.session import Visit, apply, countries_of
 from streams.windows.sliding import window_ends
 from streams.windows.visitor import Visitor
 
-#: Before every window's end.
-NEVER = -(2**62)
-
 
 class PaneTotals:
     """An open pane: the sums over its visits, and its distinct visitors."""
@@ -48,25 +45,19 @@ class PaneTotals:
 
 
 class Provisional:
-    """The open windows of a site; ``add`` tells of each new event, ``close`` of a pane that is in the closed sums now.
+    """The open windows of a site. It is made anew whenever a pane has closed; ``add`` tells of each new event."""
 
-    A pane may close only when all its events were added: then nothing that is told of an open window changes by it.
-    """
-
-    def __init__(self, audience: Audience, funnel: Funnel) -> None:
+    def __init__(self, audience: Audience, closed_until: int, funnel: Funnel) -> None:
         self._audience = audience
-        self._closed_until = NEVER
+        self._closed_until = closed_until
         self._funnel = funnel
         self.panes: dict[int, PaneTotals] = {}
-        self._ends = {end for pane_end in audience.panes for end in window_ends(pane_end)}
+        self._ends = {end for pane_end in audience.panes for end in window_ends(pane_end) if end > closed_until}
         # The sums of each open window (by its end), closed panes included, and the countries that changed in it.
         self._totals: dict[int, Sums] = {}
         self._changed: dict[int, set[str]] = {}
         self._by_visit: dict[Visit, list[Pane]] = {}
         self._seen: dict[tuple[Visitor, str], list[int]] = {}
-        # By pane, what of the two is in it, and perhaps more than that.
-        self._visits_in: dict[int, list[Visit]] = {}
-        self._seen_in: dict[int, list[tuple[Visitor, str]]] = {}
 
     def add(self, visit: Visit) -> None:
         """Take the events that a visit holds now, instead of those it held before."""
@@ -79,7 +70,6 @@ class Provisional:
             apply(shadow, events, pane, self._funnel)
             panes.append(pane)
             self._count(pane, 1)
-            self._visits_in.setdefault(end, []).append(visit)
             self._see(visit.visitor, end, countries_of(events))
 
     def _count(self, pane: Pane, sign: int) -> None:
@@ -102,10 +92,7 @@ class Provisional:
 
     def _is_first(self, visitor: Visitor, country: str, closed: int, end: int) -> bool:
         """Count a visitor (in a country) in each window that has not counted them; say if they are new in the pane."""
-        key = (visitor, country)
-        seen = self._seen.get(key)
-        if seen is None:
-            seen = self._seen[key] = [closed]
+        seen = self._seen.setdefault((visitor, country), [closed])
         if end in seen:
             return False
         for window_end in window_ends(end):
@@ -117,30 +104,7 @@ class Provisional:
                 else:
                     total.visitors += 1
         seen.append(end)
-        self._seen_in.setdefault(end, []).append(key)
         return True
-
-    def close(self, end: int) -> None:
-        """Let go of an open pane that has closed."""
-        if self.panes.pop(end, None) is None:
-            return
-        self._ends.update(window_ends(end))
-        for visit in self._visits_in.pop(end, ()):
-            panes = [pane for pane in self._by_visit.pop(visit, ()) if pane.end > end]
-            if panes:
-                self._by_visit[visit] = panes
-        for key in self._seen_in.pop(end, ()):
-            if key in self._seen and max(self._seen[key]) <= end:
-                del self._seen[key]  # the visitor knows the closed pane they were last seen in
-
-    def forget_windows(self, closed_until: int) -> None:
-        """Let go of the windows that end at ``closed_until`` or before."""
-        if closed_until > self._closed_until:
-            self._closed_until = closed_until
-            self._ends = {end for end in self._ends if end > closed_until}
-            for end in [end for end in self._totals if end <= closed_until]:
-                del self._totals[end]
-                del self._changed[end]
 
     def _total(self, end: int) -> Sums:
         total = self._totals.get(end)
