@@ -34,9 +34,17 @@ class Settings(BaseSettings):
     gateway_port: int = Field(8082, ge=0, le=65535)
     gateway_origins: list[str] = Field(
         default_factory=lambda: ["http://127.0.0.1:8080", "http://localhost:8080"],
-        description="Web pages that may connect; a client that sends no Origin (no browser) always may.",
+        description="Web pages that may connect besides the gateway's own; who sends no Origin (no browser) may.",
     )
     gateway_max_message_bytes: int = Field(16_384, ge=256, description="The largest message a client may send.")
+    gateway_max_connections: int = Field(20_000, ge=1, description="So many live clients at a time, more are refused.")
+    gateway_max_connections_per_address: int = Field(
+        1_000, ge=1, description="The same for one address; raise it behind a proxy, which is the address of all."
+    )
+    gateway_handshake_seconds: float = Field(5.0, gt=0, description="A client that asks for nothing in time is cut.")
+    gateway_dashboard: Path = Field(
+        Path(__file__).parents[1] / "dashboard" / "dist", description="The built dashboard, served at /."
+    )
 
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here, on loopback.")
 

@@ -11,8 +11,9 @@ from tidemark.logs import get_logger
 from tidemark.settings import Settings
 from websocket_gateway.feed import Feed
 from websocket_gateway.hub import Hub
+from websocket_gateway.listening import listen
 from websocket_gateway.protocol import Limits
-from websocket_gateway.server import Gateway, listen
+from websocket_gateway.server import Gateway
 
 log = get_logger("websocket_gateway.app")
 
@@ -21,9 +22,10 @@ log = get_logger("websocket_gateway.app")
 async def running(settings: Settings, limits: Limits) -> AsyncIterator[Gateway]:
     """Run a gateway while the context lasts; it listens when the context is entered. Raises OSError if it cannot."""
     gateway = Gateway(Hub(secrets.token_hex(8), limits))
-    async with listen(gateway, settings) as port, asyncio.TaskGroup() as tasks:
+    feed = Feed(settings, gateway.take)
+    async with listen(gateway, settings, lambda: feed.trouble) as port, asyncio.TaskGroup() as tasks:
         log.info("listening", url=f"ws://{settings.gateway_host}:{port}", epoch=gateway.hub.epoch)
-        parts = [tasks.create_task(gateway.run()), tasks.create_task(Feed(settings, gateway.take).run())]
+        parts = [tasks.create_task(gateway.run()), tasks.create_task(feed.run())]
         try:
             yield gateway
         finally:

@@ -5,30 +5,24 @@ client: one whose write buffer is full is passed over, and cut off when it has r
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.typing import Origin
 
 from monitoring.metrics import CONNECTIONS, ERRORS, EVENTS, OUTBOX_CONFLATED
 from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate
-from tidemark.settings import Settings
 from websocket_gateway.client import Client, TooManyMessages
 from websocket_gateway.hub import Hub
 from websocket_gateway.protocol import STALLED, TOO_FAST, ErrorMessage, encode
-from websocket_gateway.session import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, Session, now_ms
+from websocket_gateway.session import Session, now_ms
 
 STAGE = "gateway"
 GOING_AWAY = 1001
 #: How often clients are looked at that have nothing new to be sent.
 SWEEP_S = 1.0
-PING_S = 10
 
 log = get_logger("websocket_gateway.server")
 
@@ -126,41 +120,3 @@ class Gateway:
                 ERRORS.labels(stage=STAGE, reason="stalled_client").inc()
                 log.warning("a client has stalled and is cut off", client=session.connection.remote_address)
                 yield session
-
-
-def _health(connection: ServerConnection, request: Request) -> Response | None:
-    return connection.respond(HTTPStatus.OK, "ok\n") if request.path == "/health" else None
-
-
-@asynccontextmanager
-async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[int]:
-    """Accept connections on the settings' host and port while the context lasts; give the port.
-
-    Raises OSError if the port is taken. At the end every client gets close code 1001.
-    """
-    logger = logging.getLogger("websocket_gateway.connections")
-    logger.setLevel(logging.WARNING)
-    server = await serve(
-        gateway.handle,
-        settings.gateway_host,
-        settings.gateway_port,
-        origins=[None, *(Origin(origin) for origin in settings.gateway_origins)],
-        process_request=_health,
-        compression=None,
-        max_size=settings.gateway_max_message_bytes,
-        max_queue=4,
-        # What the kernel holds for a client that is gone never fills up if little is sent: pings find that one.
-        ping_interval=PING_S,
-        ping_timeout=PING_S,
-        write_limit=WRITE_LIMIT_BYTES,
-        close_timeout=CLOSE_TIMEOUT_S,
-        logger=logger,
-    )
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close(close_connections=False)
-        await gateway.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await server.wait_closed()

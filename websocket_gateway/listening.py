@@ -1,0 +1,108 @@
+"""The gateway's port: WebSocket and plain HTTP side by side, from the bound socket to the last goodbye."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+from typing import cast
+
+from aiohttp import web
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from tidemark.settings import Settings
+from websocket_gateway.admission import Admission, Refused, own_origins
+from websocket_gateway.door import Door
+from websocket_gateway.server import Gateway
+from websocket_gateway.session import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES
+from websocket_gateway.web import Web
+
+PING_S = 10
+
+
+@asynccontextmanager
+async def listen(gateway: Gateway, settings: Settings, trouble: Callable[[], str | None]) -> AsyncIterator[int]:
+    """Accept connections on the settings' host and port while the context lasts; give the port.
+
+    ``trouble`` says why the gateway is not ready, None when it is. Raises OSError if the port is taken. At the end
+    every client gets close code 1001.
+    """
+    pages = web.AppRunner(
+        Web(settings.gateway_dashboard, trouble, tls=False).app(), access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S
+    )
+    await pages.setup()
+    assert pages.server is not None
+    try:
+        async with _sockets(gateway, settings, pages.server) as port:
+            yield port
+    finally:
+        await pages.cleanup()
+
+
+@asynccontextmanager
+async def _sockets(gateway: Gateway, settings: Settings, http: web.Server) -> AsyncIterator[int]:
+    admission = Admission(
+        settings.gateway_origins,
+        total=settings.gateway_max_connections,
+        per_address=settings.gateway_max_connections_per_address,
+    )
+    logger = logging.getLogger("websocket_gateway.connections")
+    logger.setLevel(logging.WARNING)
+    door = partial(Door, http=http, admission=admission, handshake_s=settings.gateway_handshake_seconds)
+    server = await serve(
+        gateway.handle,
+        settings.gateway_host,
+        settings.gateway_port,
+        create_connection=cast(type[ServerConnection], door),
+        process_request=partial(_check, admission),
+        process_response=_take_place,
+        open_timeout=settings.gateway_handshake_seconds,
+        compression=None,
+        max_size=settings.gateway_max_message_bytes,
+        max_queue=4,
+        # What the kernel holds for a client that is gone never fills up if little is sent: pings find that one.
+        ping_interval=PING_S,
+        ping_timeout=PING_S,
+        write_limit=WRITE_LIMIT_BYTES,
+        close_timeout=CLOSE_TIMEOUT_S,
+        logger=logger,
+    )
+    port = server.sockets[0].getsockname()[1]
+    admission.origins.update(own_origins("http", settings.gateway_host, port))
+    try:
+        yield port
+    finally:
+        server.close(close_connections=False)
+        await gateway.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await server.wait_closed()
+
+
+def _check(admission: Admission, connection: ServerConnection, request: Request) -> Response | None:
+    """Look at who asks; a Response refuses."""
+    assert isinstance(connection, Door)
+    try:
+        connection.rights = admission.check(origin=", ".join(request.headers.get_all("Origin")) or None)
+    except Refused as refused:
+        return _refusal(connection, refused)
+    return None
+
+
+def _take_place(connection: ServerConnection, _: Request, response: Response) -> Response | None:
+    """Count a client whose handshake is right; a Response refuses."""
+    assert isinstance(connection, Door)
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        try:
+            connection.take_place()
+        except Refused as refused:
+            return _refusal(connection, refused)
+    return None
+
+
+def _refusal(connection: ServerConnection, refused: Refused) -> Response:
+    response = connection.respond(refused.status, f"{refused.text}\n")
+    response.headers.update(refused.headers)
+    return response
