@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
@@ -42,6 +42,10 @@ class Settings(BaseSettings):
         1_000, ge=1, description="The same for one address; raise it behind a proxy, which is the address of all."
     )
     gateway_handshake_seconds: float = Field(5.0, gt=0, description="A client that asks for nothing in time is cut.")
+    gateway_token_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What clients' tokens are signed with, 32 characters or more; empty: everyone may see everything.",
+    )
     gateway_dashboard: Path = Field(
         Path(__file__).parents[1] / "dashboard" / "dist", description="The built dashboard, served at /."
     )
@@ -58,6 +62,13 @@ class Settings(BaseSettings):
         default_factory=lambda: ["/", "/products*", "/cart", "/checkout"],
         description="Url path patterns in order; the last step, CONVERSION, is added.",
     )
+
+    @field_validator("gateway_token_secret")
+    @classmethod
+    def _is_hard_to_guess(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < 32:
+            raise ValueError("expected at least 32 characters, or none")
+        return secret
 
     @classmethod
     def settings_customise_sources(

@@ -1,20 +1,16 @@
-"""Who may connect: from a request's headers to what the client may see, or to the refusal it is answered with. Pure."""
+"""Who may connect: from a request's headers to what the client may see, or to the refusal it is answered with."""
 
 from collections import Counter
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from msgspec import Struct
+from websocket_gateway.tokens import Rights, TokenError, rights_of, token_in
 
 RETRY_AFTER_S = 5
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _NAMED_AS_LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::", "")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Rights(Struct, frozen=True):
-    """What a client may see."""
 
 
 class Refused(Exception):
@@ -30,20 +26,33 @@ class Refused(Exception):
 class Admission:
     """The rules of one gateway, and how many clients it has.
 
-    ``origins``: the web pages that may connect, the gateway's own among them.
+    ``origins``: the web pages that may connect, the gateway's own among them. ``secret``: what tokens are signed with;
+    empty lets everyone see everything.
     """
 
-    def __init__(self, origins: Iterable[str], *, total: int, per_address: int) -> None:
+    def __init__(self, origins: Iterable[str], secret: str, *, total: int, per_address: int) -> None:
         self.origins = set(origins)
+        self._secret = secret
         self._total = total
         self._per_address = per_address
         self._clients: Counter[str] = Counter()
 
-    def check(self, *, origin: str | None) -> Rights:
-        """Return what a client may see. Raises Refused: 403 for a web page of another origin."""
+    def check(self, target: str, *, origin: str | None, authorization: str | None) -> Rights:
+        """Return what who asks for a target may see.
+
+        Raises Refused: 403 for a web page of another origin, 401 without a valid token if there must be one.
+        """
         if origin is not None and origin not in self.origins:
             raise Refused(HTTPStatus.FORBIDDEN, f"origin: expected one of the gateway's, got {origin}")
-        return Rights()
+        if not self._secret:
+            return Rights()
+        token = token_in(target, authorization)
+        if token is None:
+            raise _unauthorised("expected one, got none")
+        try:
+            return rights_of(token, self._secret)
+        except TokenError as error:
+            raise _unauthorised(str(error)) from None
 
     def take_place(self, address: str) -> None:
         """Count one more client. Raises Refused: 503 if there are too many, 429 if its address has too many."""
@@ -68,6 +77,10 @@ def own_origins(scheme: str, host: str, port: int) -> list[str]:
     names = _LOOPBACK if host in _NAMED_AS_LOOPBACK else (f"[{host}]" if ":" in host else host,)
     suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
     return [f"{scheme}://{name}{suffix}" for name in names]
+
+
+def _unauthorised(text: str) -> Refused:
+    return Refused(HTTPStatus.UNAUTHORIZED, f"token: {text}", {"WWW-Authenticate": "Bearer"})
 
 
 def _full(status: HTTPStatus, text: str) -> Refused:

@@ -21,22 +21,27 @@ class Subscription(Struct):
 
 
 class Client:
-    """A client and its outbox.
+    """A client and its outbox. ``sites``: those it may see, None for all.
 
     The outbox holds no values: only which sites have changed since they were sent, so that a slow client gets their
     newest state and costs no memory; and at most ``alerts`` encoded alerts, of which the oldest gives way (``lagged``
     counts).
     """
 
-    def __init__(self, alerts: int) -> None:
+    def __init__(self, alerts: int, sites: frozenset[str] | None = None) -> None:
         self.subscriptions: dict[str, Subscription] = {}
         self.lagged = 0
         self._changed: dict[str, None] = {}
         self._alerts: deque[tuple[AlertMessage, bytes]] = deque()
         self._max_alerts = alerts
         self._alert_is_next = True
+        self._sites = sites
         self._second = 0
         self._messages = 0
+
+    def may_see(self, site: str) -> bool:
+        """Say whether a site is one of the client's."""
+        return self._sites is None or site in self._sites
 
     def mark(self, site: str) -> bool:
         """Note that a site has changed; say whether it had changed before and that was never sent (conflated)."""

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection
 
-from websocket_gateway.admission import Admission, Rights
+from websocket_gateway.admission import Admission
+from websocket_gateway.tokens import Rights
 
 #: A plain request is answered, and the answer read, in this time: then the connection is cut.
 RESPONSE_S = 30.0

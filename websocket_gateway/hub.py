@@ -28,7 +28,15 @@ from websocket_gateway.protocol import (
     encode,
     wire_names,
 )
-from websocket_gateway.requests import RATE_LIMITED, TOO_MANY_SITES, RequestError, decode_request, metrics_of, site_of
+from websocket_gateway.requests import (
+    FORBIDDEN,
+    RATE_LIMITED,
+    TOO_MANY_SITES,
+    RequestError,
+    decode_request,
+    metrics_of,
+    site_of,
+)
 from websocket_gateway.site import NOTHING_SENT, Site
 
 #: A site that has been silent for so long is forgotten (ms).
@@ -88,10 +96,11 @@ class Hub:
             self._ready.update(clients)
         return True
 
-    def connect(self, now: int) -> tuple[Client, Hello]:
-        """Let a client in; return it with what to send it first."""
-        client = Client(self.limits.alerts)
-        self._simple[client] = now + self.limits.simple_interval_ms
+    def connect(self, now: int, sites: frozenset[str] | None = None) -> tuple[Client, Hello]:
+        """Let a client in that may see these sites (None: all); return it with what to send it first."""
+        client = Client(self.limits.alerts, sites)
+        if client.may_see(DEFAULT_SITE):
+            self._simple[client] = now + self.limits.simple_interval_ms
         return client, Hello(epoch=self.epoch, server_time=now, limits=self.limits)
 
     def disconnect(self, client: Client) -> None:
@@ -112,6 +121,9 @@ class Hub:
             if not allowed:
                 text = f"message: expected at most {self.limits.max_messages_per_second} a second, got more"
                 return ErrorMessage(id=request.id, code=RATE_LIMITED, message=text, temporary=True)
+            if not isinstance(request, Ping) and not client.may_see(site_of(request)):
+                text = f"site: expected one of your token's, got {site_of(request)}"
+                return ErrorMessage(id=request.id, code=FORBIDDEN, message=text)
             match request:
                 case Subscribe():
                     return self._subscribe(client, request, now)

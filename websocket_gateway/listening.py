@@ -10,6 +10,7 @@ from typing import cast
 
 from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from tidemark.settings import Settings
@@ -45,6 +46,7 @@ async def listen(gateway: Gateway, settings: Settings, trouble: Callable[[], str
 async def _sockets(gateway: Gateway, settings: Settings, http: web.Server) -> AsyncIterator[int]:
     admission = Admission(
         settings.gateway_origins,
+        settings.gateway_token_secret.get_secret_value(),
         total=settings.gateway_max_connections,
         per_address=settings.gateway_max_connections_per_address,
     )
@@ -52,7 +54,7 @@ async def _sockets(gateway: Gateway, settings: Settings, http: web.Server) -> As
     logger.setLevel(logging.WARNING)
     door = partial(Door, http=http, admission=admission, handshake_s=settings.gateway_handshake_seconds)
     server = await serve(
-        gateway.handle,
+        partial(_handle, gateway),
         settings.gateway_host,
         settings.gateway_port,
         create_connection=cast(type[ServerConnection], door),
@@ -81,14 +83,28 @@ async def _sockets(gateway: Gateway, settings: Settings, http: web.Server) -> As
                 await server.wait_closed()
 
 
+async def _handle(gateway: Gateway, connection: ServerConnection) -> None:
+    assert isinstance(connection, Door)
+    await gateway.handle(connection, connection.rights)
+
+
 def _check(admission: Admission, connection: ServerConnection, request: Request) -> Response | None:
     """Look at who asks; a Response refuses."""
     assert isinstance(connection, Door)
     try:
-        connection.rights = admission.check(origin=", ".join(request.headers.get_all("Origin")) or None)
+        connection.rights = admission.check(
+            request.path,
+            origin=_one(request.headers, "Origin"),
+            authorization=_one(request.headers, "Authorization"),
+        )
     except Refused as refused:
         return _refusal(connection, refused)
     return None
+
+
+def _one(headers: Headers, name: str) -> str | None:
+    """A header's value; several are put together, which is then none that is expected."""
+    return ", ".join(headers.get_all(name)) or None
 
 
 def _take_place(connection: ServerConnection, _: Request, response: Response) -> Response | None:

@@ -16,9 +16,11 @@ VERSION = 1
 WIRE_NAMES = {name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]): name for name in METRICS}
 ALL_METRICS = frozenset(METRICS)
 
-#: Close codes: a client that read nothing for ``stall_timeout_ms`` (it may come again), and one that asks too much.
+#: Close codes: a client that read nothing for ``stall_timeout_ms`` (it may come again), one that asks too much, and one
+#: whose token has expired.
 STALLED = 1013
 TOO_FAST = 1008
+UNAUTHORISED = 4401
 
 RequestId = Annotated[str, Meta(max_length=64)] | int | None
 SiteName = Annotated[str, Meta(min_length=1, max_length=64)] | None

@@ -22,6 +22,7 @@ UNKNOWN_METRIC = "unknown_metric"
 INVALID_FIELD = "invalid_field"
 TOO_MANY_SITES = "too_many_sites"
 RATE_LIMITED = "rate_limited"
+FORBIDDEN = "forbidden"
 
 
 class RequestError(Exception):

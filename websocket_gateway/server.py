@@ -16,8 +16,9 @@ from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate
 from websocket_gateway.client import Client, TooManyMessages
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import STALLED, TOO_FAST, ErrorMessage, encode
+from websocket_gateway.protocol import STALLED, TOO_FAST, UNAUTHORISED, ErrorMessage, encode
 from websocket_gateway.session import Session, now_ms
+from websocket_gateway.tokens import Rights
 
 STAGE = "gateway"
 GOING_AWAY = 1001
@@ -47,18 +48,22 @@ class Gateway:
             self._outcomes[news].inc()
         self._news.set()
 
-    async def handle(self, connection: ServerConnection) -> None:
-        """Serve one connection until it is closed."""
-        client, hello = self.hub.connect(now_ms())
+    async def handle(self, connection: ServerConnection, rights: Rights) -> None:
+        """Serve one connection until it is closed, or its rights expire."""
+        now = now_ms()
+        client, hello = self.hub.connect(now, rights.sites)
         session = self._sessions[client] = Session(connection, client)
         CONNECTIONS.inc()
         try:
-            await connection.send(encode(hello), text=True)
-            async for raw in connection:
-                # The client's next message is not read before the answer is written: who does not read is not read.
-                await self._answer(session, raw)
+            async with asyncio.timeout(None if rights.expires_at is None else rights.expires_at - now / 1000):
+                await connection.send(encode(hello), text=True)
+                async for raw in connection:
+                    # The client's next message is not read before the answer is written: who does not read is not read.
+                    await self._answer(session, raw)
         except ConnectionClosed:
             pass
+        except TimeoutError:
+            await session.close(UNAUTHORISED, "the token has expired")
         except TooManyMessages:
             await session.close(TOO_FAST, "too many messages")
         finally:

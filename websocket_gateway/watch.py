@@ -17,21 +17,31 @@ from websocket_gateway.parts import Part, read_parts
 from websocket_gateway.plain import Lines
 from websocket_gateway.protocol import Subscribe, decode_server_message, encode
 from websocket_gateway.session import now_ms
+from websocket_gateway.tokens import make_token
 from websocket_gateway.view import render
 from websocket_gateway.watched import Watched
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0
+#: A connection is made anew after a day.
+TOKEN_S = 86_400
 DRAW_S, PRINT_S = 0.25, 1.0
 #: A snapshot with many countries is larger than the library's 1 MiB.
 MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 
 
 async def watch(
-    url: str, site: str, console: Console, *, state_file: Path | None = None, duration_s: float | None = None
+    url: str,
+    site: str,
+    console: Console,
+    *,
+    secret: str = "",
+    state_file: Path | None = None,
+    duration_s: float | None = None,
 ) -> None:
     """Show a site until SIGINT, SIGTERM or the end of the duration: drawn on a terminal, else a line a second.
 
-    A gateway that is away is looked for again and again; what is known stays on the screen, with its age.
+    With the gateway's ``secret`` each connection has a token of its own. A gateway that is away is looked for again and
+    again; what is known stays on the screen, with its age.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -39,7 +49,7 @@ async def watch(
     watched = Watched(site, url)
     show = _draw(watched, state_file, console) if console.is_terminal else _print(watched, stop)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_follow(watched)), tasks.create_task(show)]
+        running = [tasks.create_task(_follow(watched, secret)), tasks.create_task(show)]
         with suppress(TimeoutError):
             async with asyncio.timeout(duration_s):
                 await stop.wait()
@@ -47,13 +57,13 @@ async def watch(
             task.cancel()
 
 
-async def _follow(watched: Watched) -> None:
+async def _follow(watched: Watched, secret: str) -> None:
     """Keep a subscription, for ever; wait longer after each attempt that got no answer."""
     delay = FIRST_RETRY_S
     while True:
         told = watched.snapshots
         try:
-            await _listen(watched)
+            await _listen(watched, secret)
         except ConnectionClosed as error:
             watched.lost(f"the gateway has closed the connection ({error})")
         except (OSError, WebSocketException) as error:
@@ -67,10 +77,16 @@ def _reason(error: Exception) -> str:
     return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
 
 
-async def _listen(watched: Watched) -> None:
+async def _listen(watched: Watched, secret: str) -> None:
     """Subscribe and take messages until the connection ends. Raises what ended it."""
+    token = make_token(secret, [watched.site], now_ms() // 1000 + TOKEN_S) if secret else None
     async with connect(
-        watched.url, proxy=None, compression=None, max_size=MAX_SNAPSHOT_BYTES, close_timeout=1
+        watched.url,
+        additional_headers={"Authorization": f"Bearer {token}"} if token else None,
+        proxy=None,
+        compression=None,
+        max_size=MAX_SNAPSHOT_BYTES,
+        close_timeout=1,
     ) as connection:
         await connection.send(encode(Subscribe(site=watched.site)), text=True)
         while True:

@@ -31,9 +31,9 @@ async def gateway_of(settings: Settings, **limits: int) -> AsyncIterator[Gateway
 
 
 @asynccontextmanager
-async def unfed_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+async def unfed_gateway(settings: Settings, **limits: int) -> AsyncIterator[Gateway]:
     """Run a gateway that reads no topics."""
-    gateway = Gateway(Hub("epoch", Limits(max_message_bytes=settings.gateway_max_message_bytes)))
+    gateway = Gateway(Hub("epoch", Limits(max_message_bytes=settings.gateway_max_message_bytes, **limits)))
     async with listen(gateway, settings, lambda: None):
         sending = asyncio.create_task(gateway.run())
         yield gateway
@@ -66,9 +66,9 @@ class Talker:
 
 
 @asynccontextmanager
-async def talker(settings: Settings, **options: Any) -> AsyncIterator[Talker]:
+async def talker(settings: Settings, path: str = "/", **options: Any) -> AsyncIterator[Talker]:
     """Connect to the settings' gateway and read its hello."""
-    url = f"ws://127.0.0.1:{settings.gateway_port}"
+    url = f"ws://127.0.0.1:{settings.gateway_port}{path}"
     async with connect(url, proxy=None, compression=None, close_timeout=1, **options) as connection:
         yield Talker(connection, json.loads(await connection.recv()))
 

@@ -33,7 +33,7 @@ def test_places_are_counted_by_address_and_in_total_and_come_back() -> None:
             return refused.status if refused.headers == {"Retry-After": "5"} else None
         return None
 
-    admission = Admission([], total=3, per_address=2)
+    admission = Admission([], "", total=3, per_address=2)
     assert [refusal(address) for address in "aaab"] == [None, None, 429, None]
     assert [refusal(address) for address in "bc"] == [503, 503]
     admission.give_back("a")
