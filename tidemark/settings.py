@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
@@ -46,6 +46,8 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="What clients' tokens are signed with, 32 characters or more; empty: everyone may see everything.",
     )
+    gateway_tls_certificate: Path | None = Field(None, description="PEM, with its chain: TLS only, so https and wss.")
+    gateway_tls_key: Path | None = Field(None, validate_default=True, description="The certificate's private key, PEM.")
     gateway_dashboard: Path = Field(
         Path(__file__).parents[1] / "dashboard" / "dist", description="The built dashboard, served at /."
     )
@@ -69,6 +71,13 @@ class Settings(BaseSettings):
         if 0 < len(secret.get_secret_value()) < 32:
             raise ValueError("expected at least 32 characters, or none")
         return secret
+
+    @field_validator("gateway_tls_key")
+    @classmethod
+    def _goes_with_the_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
+        if (key is None) != (others.data.get("gateway_tls_certificate") is None):
+            raise ValueError("expected one with a gateway_tls_certificate, and none without")
+        return key
 
     @classmethod
     def settings_customise_sources(

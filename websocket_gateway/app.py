@@ -24,7 +24,7 @@ async def running(settings: Settings, limits: Limits) -> AsyncIterator[Gateway]:
     gateway = Gateway(Hub(secrets.token_hex(8), limits))
     feed = Feed(settings, gateway.take)
     async with listen(gateway, settings, lambda: feed.trouble) as port, asyncio.TaskGroup() as tasks:
-        log.info("listening", url=f"ws://{settings.gateway_host}:{port}", epoch=gateway.hub.epoch)
+        log.info("listening", host=settings.gateway_host, port=port, epoch=gateway.hub.epoch)
         parts = [tasks.create_task(gateway.run()), tasks.create_task(feed.run())]
         try:
             yield gateway

@@ -65,15 +65,17 @@ def watch(
     from websockets.exceptions import InvalidURI
     from websockets.uri import parse_uri
 
+    from websocket_gateway.watch import NO_KEYS, Keys
     from websocket_gateway.watch import watch as run_watch
 
-    secret = ""
+    keys = NO_KEYS
     if url is None:
         settings = load_settings()
-        secret = settings.gateway_token_secret.get_secret_value()
-        url = f"ws://{settings.gateway_host}:{settings.gateway_port}"
+        keys = Keys(settings.gateway_token_secret.get_secret_value(), settings.gateway_tls_certificate)
+        scheme = "wss" if settings.gateway_tls_certificate else "ws"
+        url = f"{scheme}://{settings.gateway_host}:{settings.gateway_port}"
     try:
         parse_uri(url)
     except InvalidURI as error:
         raise typer.BadParameter(str(error), param_hint="--url") from None
-    asyncio.run(run_watch(url, site, Console(), secret=secret, state_file=state, duration_s=duration))
+    asyncio.run(run_watch(url, site, Console(), keys=keys, state_file=state, duration_s=duration))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -27,23 +28,25 @@ PING_S = 10
 async def listen(gateway: Gateway, settings: Settings, trouble: Callable[[], str | None]) -> AsyncIterator[int]:
     """Accept connections on the settings' host and port while the context lasts; give the port.
 
-    ``trouble`` says why the gateway is not ready, None when it is. Raises OSError if the port is taken. At the end
-    every client gets close code 1001.
+    ``trouble`` says why the gateway is not ready, None when it is. Raises OSError if the port is taken or the
+    certificate cannot be used. At the end every client gets close code 1001.
     """
-    pages = web.AppRunner(
-        Web(settings.gateway_dashboard, trouble, tls=False).app(), access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S
-    )
+    tls = _tls(settings)
+    app = Web(settings.gateway_dashboard, trouble, tls=tls is not None).app()
+    pages = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
     await pages.setup()
     assert pages.server is not None
     try:
-        async with _sockets(gateway, settings, pages.server) as port:
+        async with _sockets(gateway, settings, pages.server, tls) as port:
             yield port
     finally:
         await pages.cleanup()
 
 
 @asynccontextmanager
-async def _sockets(gateway: Gateway, settings: Settings, http: web.Server) -> AsyncIterator[int]:
+async def _sockets(
+    gateway: Gateway, settings: Settings, http: web.Server, tls: ssl.SSLContext | None
+) -> AsyncIterator[int]:
     admission = Admission(
         settings.gateway_origins,
         settings.gateway_token_secret.get_secret_value(),
@@ -70,9 +73,10 @@ async def _sockets(gateway: Gateway, settings: Settings, http: web.Server) -> As
         write_limit=WRITE_LIMIT_BYTES,
         close_timeout=CLOSE_TIMEOUT_S,
         logger=logger,
+        ssl=tls,
     )
     port = server.sockets[0].getsockname()[1]
-    admission.origins.update(own_origins("http", settings.gateway_host, port))
+    admission.origins.update(own_origins("http" if tls is None else "https", settings.gateway_host, port))
     try:
         yield port
     finally:
@@ -81,6 +85,15 @@ async def _sockets(gateway: Gateway, settings: Settings, http: web.Server) -> As
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await server.wait_closed()
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """What proves who the gateway is; None without TLS. Raises OSError (ssl.SSLError too) if the files are no good."""
+    if settings.gateway_tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.gateway_tls_certificate, settings.gateway_tls_key)
+    return context
 
 
 async def _handle(gateway: Gateway, connection: ServerConnection) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 from rich.console import Console
 from rich.live import Live
 from websockets.asyncio.client import connect
@@ -29,19 +31,43 @@ DRAW_S, PRINT_S = 0.25, 1.0
 MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 
 
+class Keys(Struct, frozen=True):
+    """What is known of the own gateway: the secret of its tokens (each connection gets one), and its certificate."""
+
+    secret: str = ""
+    certificate: Path | None = None
+
+    def headers(self, site: str) -> dict[str, str]:
+        """Return the headers of a connection that shows a site."""
+        if not self.secret:
+            return {}
+        return {"Authorization": f"Bearer {make_token(self.secret, [site], now_ms() // 1000 + TOKEN_S)}"}
+
+    def trust(self) -> ssl.SSLContext | None:
+        """Return how the gateway proves itself: by this certificate, whatever name is in it. None: as the url says."""
+        if self.certificate is None:
+            return None
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = False
+        return context
+
+
+NO_KEYS = Keys()
+
+
 async def watch(
     url: str,
     site: str,
     console: Console,
     *,
-    secret: str = "",
+    keys: Keys = NO_KEYS,
     state_file: Path | None = None,
     duration_s: float | None = None,
 ) -> None:
     """Show a site until SIGINT, SIGTERM or the end of the duration: drawn on a terminal, else a line a second.
 
-    With the gateway's ``secret`` each connection has a token of its own. A gateway that is away is looked for again and
-    again; what is known stays on the screen, with its age.
+    A gateway that is away is looked for again and again; what is known stays on the screen, with its age.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,7 +75,7 @@ async def watch(
     watched = Watched(site, url)
     show = _draw(watched, state_file, console) if console.is_terminal else _print(watched, stop)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_follow(watched, secret)), tasks.create_task(show)]
+        running = [tasks.create_task(_follow(watched, keys)), tasks.create_task(show)]
         with suppress(TimeoutError):
             async with asyncio.timeout(duration_s):
                 await stop.wait()
@@ -57,13 +83,13 @@ async def watch(
             task.cancel()
 
 
-async def _follow(watched: Watched, secret: str) -> None:
+async def _follow(watched: Watched, keys: Keys) -> None:
     """Keep a subscription, for ever; wait longer after each attempt that got no answer."""
     delay = FIRST_RETRY_S
     while True:
         told = watched.snapshots
         try:
-            await _listen(watched, secret)
+            await _listen(watched, keys)
         except ConnectionClosed as error:
             watched.lost(f"the gateway has closed the connection ({error})")
         except (OSError, WebSocketException) as error:
@@ -77,12 +103,12 @@ def _reason(error: Exception) -> str:
     return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
 
 
-async def _listen(watched: Watched, secret: str) -> None:
+async def _listen(watched: Watched, keys: Keys) -> None:
     """Subscribe and take messages until the connection ends. Raises what ended it."""
-    token = make_token(secret, [watched.site], now_ms() // 1000 + TOKEN_S) if secret else None
     async with connect(
         watched.url,
-        additional_headers={"Authorization": f"Bearer {token}"} if token else None,
+        additional_headers=keys.headers(watched.site),
+        ssl=keys.trust(),
         proxy=None,
         compression=None,
         max_size=MAX_SNAPSHOT_BYTES,
