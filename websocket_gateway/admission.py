@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from websocket_gateway.tokens import Rights, TokenError, rights_of, token_in
 
@@ -37,13 +38,17 @@ class Admission:
         self._per_address = per_address
         self._clients: Counter[str] = Counter()
 
-    def check(self, target: str, *, origin: str | None, authorization: str | None) -> Rights:
+    def check(self, target: str, *, origin: str | None, authorization: str | None, host: str | None = None) -> Rights:
         """Return what who asks for a target may see.
 
-        Raises Refused: 403 for a web page of another origin, 401 without a valid token if there must be one.
+        ``host``: the Host header of what a browser asks for without an Origin, if the page is the gateway's own; or is
+        of a stranger's name that resolves to this machine. Raises Refused: 403 for a web page of another origin or such
+        a host, 401 without a valid token if there must be one.
         """
         if origin is not None and origin not in self.origins:
             raise Refused(HTTPStatus.FORBIDDEN, f"origin: expected one of the gateway's, got {origin}")
+        if origin is None and host is not None and host not in {urlsplit(known).netloc for known in self.origins}:
+            raise Refused(HTTPStatus.FORBIDDEN, f"host: expected one of the gateway's origins', got {host}")
         if not self._secret:
             return Rights()
         token = token_in(target, authorization)

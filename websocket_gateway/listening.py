@@ -19,6 +19,7 @@ from websocket_gateway.admission import Admission, Refused, own_origins
 from websocket_gateway.door import Door
 from websocket_gateway.server import Gateway
 from websocket_gateway.session import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES
+from websocket_gateway.sse import Streams
 from websocket_gateway.web import Web
 
 PING_S = 10
@@ -32,12 +33,18 @@ async def listen(gateway: Gateway, settings: Settings, trouble: Callable[[], str
     certificate cannot be used. At the end every client gets close code 1001.
     """
     tls = _tls(settings)
-    app = Web(settings.gateway_dashboard, trouble, tls=tls is not None).app()
-    pages = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
+    admission = Admission(
+        settings.gateway_origins,
+        settings.gateway_token_secret.get_secret_value(),
+        total=settings.gateway_max_connections,
+        per_address=settings.gateway_max_connections_per_address,
+    )
+    app = Web(settings.gateway_dashboard, trouble, Streams(gateway, admission).answer, tls=tls is not None).app()
+    pages = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=CLOSE_TIMEOUT_S)
     await pages.setup()
     assert pages.server is not None
     try:
-        async with _sockets(gateway, settings, pages.server, tls) as port:
+        async with _sockets(gateway, settings, admission, pages.server, tls) as port:
             yield port
     finally:
         await pages.cleanup()
@@ -45,14 +52,8 @@ async def listen(gateway: Gateway, settings: Settings, trouble: Callable[[], str
 
 @asynccontextmanager
 async def _sockets(
-    gateway: Gateway, settings: Settings, http: web.Server, tls: ssl.SSLContext | None
+    gateway: Gateway, settings: Settings, admission: Admission, http: web.Server, tls: ssl.SSLContext | None
 ) -> AsyncIterator[int]:
-    admission = Admission(
-        settings.gateway_origins,
-        settings.gateway_token_secret.get_secret_value(),
-        total=settings.gateway_max_connections,
-        per_address=settings.gateway_max_connections_per_address,
-    )
     logger = logging.getLogger("websocket_gateway.connections")
     logger.setLevel(logging.WARNING)
     door = partial(Door, http=http, admission=admission, handshake_s=settings.gateway_handshake_seconds)

@@ -5,8 +5,9 @@ client: one whose write buffer is full is passed over, and cut off when it has r
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Protocol, TypeVar
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -16,7 +17,7 @@ from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate
 from websocket_gateway.client import Client, TooManyMessages
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import STALLED, TOO_FAST, UNAUTHORISED, ErrorMessage, encode
+from websocket_gateway.protocol import STALLED, TOO_FAST, UNAUTHORISED, ErrorMessage, Hello, ServerMessage, encode
 from websocket_gateway.session import Session, now_ms
 from websocket_gateway.tokens import Rights
 
@@ -28,14 +29,29 @@ SWEEP_S = 1.0
 log = get_logger("websocket_gateway.server")
 
 
+class Recipient(Protocol):
+    """A client as the sending loop sees it; what is meant stands at Session."""
+
+    client: Client
+    closing: bool
+    address: str
+
+    def deliver(self, hub: Hub) -> bool: ...  # noqa: D102
+    def idle_s(self) -> float: ...  # noqa: D102
+    async def close(self, code: int, reason: str) -> None: ...  # noqa: D102
+
+
+AnySession = TypeVar("AnySession", bound=Recipient)
+
+
 class Gateway:
     """Serves a hub's state. All methods belong to one event loop."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self._sessions: dict[Client, Session] = {}
+        self._sessions: dict[Client, Recipient] = {}
         self._news = asyncio.Event()
-        self._blocked: set[Session] = set()
+        self._blocked: set[Recipient] = set()
         self._outcomes = {
             news: EVENTS.labels(stage=STAGE, outcome="accepted" if news else "superseded") for news in (True, False)
         }
@@ -50,27 +66,45 @@ class Gateway:
 
     async def handle(self, connection: ServerConnection, rights: Rights) -> None:
         """Serve one connection until it is closed, or its rights expire."""
-        now = now_ms()
-        client, hello = self.hub.connect(now, rights.sites)
-        session = self._sessions[client] = Session(connection, client)
+        client, hello = self.hub.connect(now_ms(), rights.sites)
+        with self.joined(Session(connection, client)) as session:
+            await self._converse(session, hello, rights.seconds_left(now_ms()))
+
+    @contextmanager
+    def joined(self, session: AnySession) -> Iterator[AnySession]:
+        """Serve a client that the hub has let in while the context lasts."""
+        self._sessions[session.client] = session
         CONNECTIONS.inc()
         try:
-            async with asyncio.timeout(None if rights.expires_at is None else rights.expires_at - now / 1000):
+            yield session
+        finally:
+            CONNECTIONS.dec()
+            del self._sessions[session.client]
+            self._blocked.discard(session)
+            self.hub.disconnect(session.client)
+
+    def receive(self, client: Client, raw: str | bytes) -> ServerMessage:
+        """Do what a client asks and return the answer, to be sent before all that comes later."""
+        answer = self.hub.receive(client, raw, now_ms())
+        if isinstance(answer, ErrorMessage):
+            ERRORS.labels(stage=STAGE, reason=answer.code).inc()
+        self._news.set()
+        return answer
+
+    async def _converse(self, session: Session, hello: Hello, seconds: float | None) -> None:
+        connection = session.connection
+        try:
+            async with asyncio.timeout(seconds):
                 await connection.send(encode(hello), text=True)
                 async for raw in connection:
                     # The client's next message is not read before the answer is written: who does not read is not read.
-                    await self._answer(session, raw)
+                    await connection.send(encode(self.receive(session.client, raw)), text=True)
         except ConnectionClosed:
             pass
         except TimeoutError:
             await session.close(UNAUTHORISED, "the token has expired")
         except TooManyMessages:
             await session.close(TOO_FAST, "too many messages")
-        finally:
-            CONNECTIONS.dec()
-            del self._sessions[client]
-            self._blocked.discard(session)
-            self.hub.disconnect(client)
 
     async def run(self) -> None:
         """Send what is new to the clients, until cancelled."""
@@ -87,13 +121,6 @@ class Gateway:
         """Tell all clients that the gateway goes away; take no longer than the close timeout."""
         await asyncio.gather(*(session.close(GOING_AWAY, "the gateway stops") for session in self._sessions.values()))
 
-    async def _answer(self, session: Session, raw: str | bytes) -> None:
-        answer = self.hub.receive(session.client, raw, now_ms())
-        if isinstance(answer, ErrorMessage):
-            ERRORS.labels(stage=STAGE, reason=answer.code).inc()
-        self._news.set()
-        await session.connection.send(encode(answer), text=True)
-
     async def _wait_for_news(self) -> None:
         due = self.hub.due()
         until_due = SWEEP_S if due is None else (due - now_ms()) / 1000
@@ -107,21 +134,12 @@ class Gateway:
         known = self.hub.conflated
         ready = {self._sessions[client] for client in self.hub.flush(now_ms())}
         OUTBOX_CONFLATED.inc(self.hub.conflated - known)
-        self._blocked = {session for session in ready | self._blocked if not self._send_to(session)}
+        self._blocked = {session for session in ready | self._blocked if not session.deliver(self.hub)}
 
-    def _send_to(self, session: Session) -> bool:
-        """Send a client all there is, or as much as it can take; say whether that was all."""
-        while session.has_room():
-            message = self.hub.next_message(session.client)
-            if message is None:
-                return True
-            session.send(message)
-        return False
-
-    def _stalled(self) -> Iterable[Session]:
+    def _stalled(self) -> Iterable[Recipient]:
         limit_s = self.hub.limits.stall_timeout_ms / 1000
         for session in self._sessions.values():
             if session.idle_s() > limit_s and not session.closing:
                 ERRORS.labels(stage=STAGE, reason="stalled_client").inc()
-                log.warning("a client has stalled and is cut off", client=session.connection.remote_address)
+                log.warning("a client has stalled and is cut off", client=session.address)
                 yield session

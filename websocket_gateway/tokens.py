@@ -18,6 +18,10 @@ class Rights(Struct, frozen=True):
     sites: frozenset[str] | None = None
     expires_at: int | None = None
 
+    def seconds_left(self, now: int) -> float | None:
+        """Return for how long they are valid from ``now`` (ms since the epoch); None for good."""
+        return None if self.expires_at is None else self.expires_at - now / 1000
+
 
 class TokenError(Exception):
     """A token that says nothing the gateway believes; the text says why."""

@@ -1,10 +1,12 @@
 """The gateway's plain HTTP: how the process stands, its Prometheus metrics, and the built dashboard's files."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NOT_BUILT = "The gateway runs, but the dashboard has not been built here: `make demo` builds it.\n"
 #: The build names these files after what is in them.
@@ -18,11 +20,12 @@ _POLICY = (
 
 
 class Web:
-    """The pages of one gateway. ``trouble`` says why it is not ready, None when it is."""
+    """The pages of one gateway. ``trouble`` says why it is not ready, None when it is; ``events`` answers /sse."""
 
-    def __init__(self, dashboard: Path, trouble: Callable[[], str | None], *, tls: bool) -> None:
+    def __init__(self, dashboard: Path, trouble: Callable[[], str | None], events: Handler, *, tls: bool) -> None:
         self._dashboard = dashboard.resolve()
         self._trouble = trouble
+        self._events = events
         self._policy = _POLICY.format(socket="wss:" if tls else "ws:")
 
     def app(self) -> web.Application:
@@ -33,6 +36,7 @@ class Web:
                 web.get("/health", self._health),
                 web.get("/ready", self._ready),
                 web.get("/metrics", self._metrics),
+                web.get("/sse", self._events),
                 web.get("/{path:.*}", self._file),
             ]
         )
