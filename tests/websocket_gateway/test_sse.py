@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
@@ -81,7 +82,7 @@ def test_a_stream_has_the_envelopes_of_the_socket_with_an_id_and_a_name(unfed: S
             [(_, name, message)] = await stream.events()
             assert (name, message["alertId"]) == ("alert", "a")
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_quiet_stream_gets_comments_and_a_goodbye_at_the_end(
@@ -100,7 +101,7 @@ def test_a_quiet_stream_gets_comments_and_a_goodbye_at_the_end(
             assert await stream.chunk() == ""
             await eventually(lambda: not gateway._sessions)
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_client_that_goes_is_forgotten(unfed: Settings) -> None:
@@ -115,7 +116,7 @@ def test_a_client_that_goes_is_forgotten(unfed: Settings) -> None:
             async with streaming(limited, "/sse") as stream:
                 await stream.events()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_what_cannot_be_streamed_is_said(unfed: Settings) -> None:
@@ -131,7 +132,7 @@ def test_what_cannot_be_streamed_is_said(unfed: Settings) -> None:
             async with streaming(unfed, "/sse", f"Origin: {unfed.gateway_origins[0]}\r\n") as stream:
                 assert f"Access-Control-Allow-Origin: {unfed.gateway_origins[0]}\r\n" in stream.headers
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_tokens_rule_streams_too(unfed: Settings) -> None:
@@ -150,7 +151,7 @@ def test_tokens_rule_streams_too(unfed: Settings) -> None:
                 assert 0 <= time.time() - until < 1
             await eventually(lambda: not gateway._sessions)
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_stream_that_is_not_read_is_cut_off_and_the_others_stay(unfed: Settings) -> None:
@@ -178,4 +179,4 @@ def test_a_stream_that_is_not_read_is_cut_off_and_the_others_stay(unfed: Setting
             assert gateway.hub.conflated > 0
             await quick.connection.ping()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())

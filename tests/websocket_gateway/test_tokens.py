@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 import pytest
+import uvloop
 from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -103,7 +104,7 @@ def test_without_a_valid_token_the_handshake_is_refused(guarded: Settings) -> No
             async with talker(guarded, additional_headers=bearer(good)), talker(guarded, path=f"/?token={good}"):
                 assert (await get(guarded, "/health"))[0] == 200
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_client_sees_the_sites_of_its_token_and_no_other(guarded: Settings) -> None:
@@ -124,7 +125,7 @@ def test_a_client_sees_the_sites_of_its_token_and_no_other(guarded: Settings) ->
             await gateway.take([update(ACTIVE_USERS, now, 2, site="shop")])
             assert (await client.next())["site"] == "shop"
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_connection_ends_when_its_token_expires(guarded: Settings) -> None:
@@ -143,7 +144,7 @@ def test_a_connection_ends_when_its_token_expires(guarded: Settings) -> None:
                 assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "the token has expired")
                 assert (await other.ask(action="ping"))["type"] == "pong"
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def token_command(secret: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":

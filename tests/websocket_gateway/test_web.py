@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.websocket_gateway.talking import Message, get, talker, unfed_gateway
 from tidemark.settings import Settings
@@ -34,7 +35,7 @@ def test_health_and_metrics_are_told(unfed: Settings) -> None:
             assert headers["content-type"].startswith("text/plain; version=")
             assert b"\nwebsocket_server_active_connections 1.0\n" in body
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_the_dashboard_is_served_with_its_types_and_lifetimes(built: Settings) -> None:
@@ -53,7 +54,7 @@ def test_the_dashboard_is_served_with_its_types_and_lifetimes(built: Settings) -
             assert (await get(built, "/", "HEAD"))[::2] == (200, b"")
             assert (await get(built, "/", "POST"))[0] == 405
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_every_page_comes_with_a_strict_policy(built: Settings) -> None:
@@ -68,7 +69,7 @@ def test_every_page_comes_with_a_strict_policy(built: Settings) -> None:
                 assert strict(headers)
                 assert headers["x-content-type-options"] == "nosniff"
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_nothing_beside_the_dashboard_is_served(built: Settings, tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_nothing_beside_the_dashboard_is_served(built: Settings, tmp_path: Path)
                 assert status in (400, 403, 404), path
                 assert b"secret" not in body
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_dashboard_that_is_not_built_is_said(unfed: Settings, tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_dashboard_that_is_not_built_is_said(unfed: Settings, tmp_path: Path) 
             (tmp_path / "dist" / "index.html").write_text(INDEX)
             assert (await get(bare, "/"))[::2] == (200, INDEX.encode())
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_large_file_reaches_a_client_that_reads_slowly(built: Settings) -> None:
@@ -121,7 +122,7 @@ def test_a_large_file_reaches_a_client_that_reads_slowly(built: Settings) -> Non
             assert await reader.read(-1) == large
             writer.close()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 def test_a_request_that_comes_in_pieces_is_answered(unfed: Settings) -> None:
@@ -134,7 +135,7 @@ def test_a_request_that_comes_in_pieces_is_answered(unfed: Settings) -> None:
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
             writer.close()
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
 
 
 @pytest.mark.parametrize("rubbish", [b"\0" * 70_000, b"GET\r\n\r\n", b"\x16\x03\x01\r\n\r\n"])
@@ -148,4 +149,4 @@ def test_rubbish_ends_its_connection_and_nothing_else(unfed: Settings, rubbish: 
             writer.close()
             assert (await client.ask(action="ping"))["type"] == "pong"
 
-    asyncio.run(scenario())
+    uvloop.run(scenario())
