@@ -1,10 +1,12 @@
 """From a client's text to a request, or to the error it is answered with."""
 
+import re
 from typing import Any
 
 import msgspec
 
 from tidemark.events import DEFAULT_SITE
+from websocket_gateway.codes import BAD_JSON, INVALID_FIELD, UNKNOWN_ACTION, UNKNOWN_METRIC
 from websocket_gateway.protocol import (
     ALL_METRICS,
     WIRE_NAMES,
@@ -15,13 +17,6 @@ from websocket_gateway.protocol import (
     Subscribe,
     Unsubscribe,
 )
-
-BAD_JSON = "bad_json"
-UNKNOWN_ACTION = "unknown_action"
-UNKNOWN_METRIC = "unknown_metric"
-INVALID_FIELD = "invalid_field"
-TOO_MANY_SITES = "too_many_sites"
-RATE_LIMITED = "rate_limited"
 
 
 class RequestError(Exception):
@@ -40,6 +35,7 @@ _EXPECTED = {
     "metrics": f"a list of {_METRIC_NAMES}",
     "site": "a string of 1 to 64 characters",
     "id": "an integer or a string of at most 64 characters",
+    "since": "an object of epoch (a string), offset and alertOffset (integers, 0 or more)",
 }
 
 
@@ -85,7 +81,7 @@ def _why_not(raw: str | bytes, error: Exception) -> ErrorMessage:
 def _field(error: Exception) -> str:
     """The top-level field msgspec's message is about; only the missing ``action`` stands in it without a path."""
     path = str(error).rpartition("`$.")[2].rstrip("`")
-    field = path.partition("[")[0]
+    field = re.split(r"[.\[]", path)[0]
     return field if field in _EXPECTED else "action"
 
 

@@ -20,12 +20,12 @@ from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate
 from tidemark.settings import Settings
 from websocket_gateway.client import Client, TooManyMessages
+from websocket_gateway.codes import GOING_AWAY, STALLED, TOO_FAST
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import STALLED, TOO_FAST, ErrorMessage, encode
+from websocket_gateway.protocol import ErrorMessage, encode
 from websocket_gateway.session import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, Session, now_ms
 
 STAGE = "gateway"
-GOING_AWAY = 1001
 #: How often clients are looked at that have nothing new to be sent.
 SWEEP_S = 1.0
 PING_S = 10

@@ -1,11 +1,8 @@
 import pytest
 
-from websocket_gateway.protocol import Ping, Request, Subscribe, Unsubscribe
+from websocket_gateway.codes import BAD_JSON, INVALID_FIELD, UNKNOWN_ACTION, UNKNOWN_METRIC
+from websocket_gateway.protocol import Ping, Request, Since, Subscribe, Unsubscribe
 from websocket_gateway.requests import (
-    BAD_JSON,
-    INVALID_FIELD,
-    UNKNOWN_ACTION,
-    UNKNOWN_METRIC,
     RequestError,
     decode_request,
     metrics_of,
@@ -20,6 +17,7 @@ from websocket_gateway.requests import (
         ('{"action":"subscribe","site":null,"metrics":null}', Subscribe()),
         (b'{"action":"subscribe","site":"a","metrics":["bounceRate"],"id":7}', Subscribe(["bounceRate"], "a", 7)),
         ('{"action":"subscribe","metrics":[]}', Subscribe([])),
+        ('{"action":"subscribe","since":{"epoch":"e","offset":3}}', Subscribe(since=Since("e", 3))),
         ('{"action":"unsubscribe","id":"x"}', Unsubscribe(id="x")),
         ('{"action":"ping","since":{"epoch":"e"}}', Ping()),
         (' {"id": 1, "action": "ping"} ', Ping(1)),
@@ -60,6 +58,8 @@ def test_absent_site_and_metrics_mean_the_default_site_and_all_metrics() -> None
             ["site: expected a string of 1 to 64 characters, got int 5"],
         ),
         ('{"action":"unsubscribe","site":""}', INVALID_FIELD, ["site: expected", "got str ''"]),
+        ('{"action":"subscribe","since":5}', INVALID_FIELD, ["since: expected an object of epoch", "got int 5"]),
+        ('{"action":"subscribe","since":{"epoch":"e","offset":-1}}', INVALID_FIELD, ["since: expected an object"]),
         ('{"action":"ping","id":1.5}', INVALID_FIELD, ["id: expected an integer or a string", "got float 1.5"]),
     ],
 )
