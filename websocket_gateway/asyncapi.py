@@ -17,6 +17,8 @@ from websocket_gateway.protocol import (
     AlertMessage,
     ErrorMessage,
     Hello,
+    History,
+    HistoryMessage,
     Limits,
     MetricsMessage,
     Ping,
@@ -34,7 +36,12 @@ Document = dict[str, Any]
 
 _CHANNEL = "#/channels/gateway"
 #: What the gateway answers each request with, if not with an error.
-_ANSWERS: dict[type[Struct], type[Struct]] = {Subscribe: Subscribed, Unsubscribe: Unsubscribed, Ping: Pong}
+_ANSWERS: dict[type[Struct], type[Struct]] = {
+    Subscribe: Subscribed,
+    Unsubscribe: Unsubscribed,
+    History: HistoryMessage,
+    Ping: Pong,
+}
 #: What comes without being asked for.
 _LIVE: tuple[type[Struct], ...] = (Hello, MetricsMessage, AlertMessage)
 #: What is sent with its defaults: a reader finds every field, though a decoder could do without.

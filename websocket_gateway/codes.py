@@ -6,6 +6,7 @@ UNKNOWN_METRIC = "unknown_metric"
 INVALID_FIELD = "invalid_field"
 TOO_MANY_SITES = "too_many_sites"
 RATE_LIMITED = "rate_limited"
+NO_HISTORY = "no_history"
 
 ERRORS = {
     BAD_JSON: "The message is no JSON object.",
@@ -14,6 +15,7 @@ ERRORS = {
     INVALID_FIELD: "A field has the wrong type or size; `message` names it, what was expected and what came.",
     TOO_MANY_SITES: "As many sites as `limits.maxSites` are subscribed; unsubscribe from one first.",
     RATE_LIMITED: "More messages than `limits.maxMessagesPerSecond`; four times as many end the connection.",
+    NO_HISTORY: "InfluxDB is away or busy, or two histories are still to be answered. Live metrics go on; ask again.",
 }
 
 NORMAL = 1000

@@ -18,6 +18,7 @@ from websocket_gateway.protocol import (
     AlertMessage,
     ErrorMessage,
     Hello,
+    History,
     Limits,
     Ping,
     Pong,
@@ -108,9 +109,10 @@ class Hub:
         self._simple.pop(client, None)
         self._ready.discard(client)
 
-    def receive(self, client: Client, raw: str | bytes, now: int) -> ServerMessage:
+    def receive(self, client: Client, raw: str | bytes, now: int) -> ServerMessage | History:
         """Do what a client asks and return the answer, an ErrorMessage when it can not be done.
 
+        History is nothing the hub knows: such a request is returned as it is, checked, for others to answer.
         The answer is to be sent before anything that ``next_message`` gives from now on. Raises TooManyMessages.
         """
         allowed = client.count_message(now, self.limits.max_messages_per_second)
@@ -124,6 +126,8 @@ class Hub:
                     return self._subscribe(client, request, now)
                 case Unsubscribe():
                     return self._unsubscribe(client, request)
+                case History():
+                    return request
                 case Ping():
                     return Pong(id=request.id, server_time=now)
         except RequestError as error:

@@ -4,18 +4,20 @@ JSON text, camelCase, times in ms since the epoch. A client sends objects with a
 with a ``type``. Unknown fields are ignored on both sides, so that either may learn new ones first.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from tidemark.results import METRICS, Alert, Dimension
+from tidemark.results import LISTS, METRICS, Alert, Dimension
 from websocket_gateway.codes import ERRORS
 
 VERSION = 1
 #: Each metric's name on this wire with its name in topics, e.g. pageViewsPerSecond → page_views_per_second.
 WIRE_NAMES = {name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]): name for name in METRICS}
 ALL_METRICS = frozenset(METRICS)
+#: The metrics that are one number, of which there is a history.
+NUMBERS = ALL_METRICS - LISTS
 
 #: Where the protocol's document keeps the messages' shapes.
 SCHEMAS = "#/components/schemas/"
@@ -24,7 +26,12 @@ RequestId = Annotated[str, Meta(max_length=64)] | int | None
 SiteName = Annotated[str, Meta(min_length=1, max_length=64)] | None
 # What stands only in the schema is checked elsewhere (requests.py), or is the gateway's own.
 MetricName = Annotated[str, Meta(extra_json_schema={"enum": list(WIRE_NAMES)})]
+NumberName = Annotated[
+    str, Meta(extra_json_schema={"enum": [wire for wire in WIRE_NAMES if WIRE_NAMES[wire] in NUMBERS]})
+]
 ErrorCode = Annotated[str, Meta(extra_json_schema={"enum": list(ERRORS)})]
+
+_POINTS = {"type": "object", "additionalProperties": {"type": "array", "items": {"$ref": SCHEMAS + "Point"}}}
 
 
 class Since(Struct, rename="camel", omit_defaults=True):
@@ -58,13 +65,22 @@ class Unsubscribe(Struct, tag_field="action", tag="unsubscribe", omit_defaults=T
     id: RequestId = None
 
 
+class History(Struct, tag_field="action", tag="history", omit_defaults=True):
+    """Ask for the finals of a site's last ``minutes``: of metrics (absent: all) that are one number, not a list."""
+
+    minutes: Literal[5, 15, 60]
+    metrics: list[NumberName] | None = None
+    site: SiteName = None
+    id: RequestId = None
+
+
 class Ping(Struct, tag_field="action", tag="ping", omit_defaults=True):
     """Ask whether the gateway is there and what time it has."""
 
     id: RequestId = None
 
 
-Request = Subscribe | Unsubscribe | Ping
+Request = Subscribe | Unsubscribe | History | Ping
 
 
 class Limits(Struct, rename="camel", frozen=True, kw_only=True):
@@ -180,6 +196,15 @@ class Unsubscribed(Struct, rename="camel", tag_field="type", tag="unsubscribed",
     metrics: list[MetricName]
 
 
+class HistoryMessage(Struct, rename="camel", tag_field="type", tag="history", omit_defaults=True, kw_only=True):
+    """The answer to history. ``points``: each metric's finals, oldest first, as they were a few seconds ago at most."""
+
+    id: RequestId = None
+    site: str
+    minutes: int
+    points: Annotated[Raw, Meta(extra_json_schema=_POINTS)]
+
+
 class Pong(Struct, rename="camel", tag_field="type", tag="pong", omit_defaults=True, kw_only=True):
     """The answer to ping."""
 
@@ -196,7 +221,7 @@ class ErrorMessage(Struct, rename="camel", tag_field="type", tag="error", omit_d
     temporary: bool = False
 
 
-ServerMessage = Hello | Subscribed | Unsubscribed | MetricsMessage | AlertMessage | Pong | ErrorMessage
+ServerMessage = Hello | Subscribed | Unsubscribed | HistoryMessage | MetricsMessage | AlertMessage | Pong | ErrorMessage
 
 
 encode = msgspec.json.Encoder().encode

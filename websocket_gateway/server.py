@@ -20,24 +20,29 @@ from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate
 from tidemark.settings import Settings
 from websocket_gateway.client import Client, TooManyMessages
-from websocket_gateway.codes import GOING_AWAY, STALLED, TOO_FAST
+from websocket_gateway.codes import GOING_AWAY, NO_HISTORY, STALLED, TOO_FAST
+from websocket_gateway.history import Archive, NoHistory
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import ErrorMessage, encode
+from websocket_gateway.protocol import ErrorMessage, History, HistoryMessage, ServerMessage, encode
+from websocket_gateway.requests import metrics_of, site_of
 from websocket_gateway.session import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, Session, now_ms
 
 STAGE = "gateway"
 #: How often clients are looked at that have nothing new to be sent.
 SWEEP_S = 1.0
 PING_S = 10
+#: So many histories a client may wait for at a time.
+HISTORIES = 2
 
 log = get_logger("websocket_gateway.server")
 
 
 class Gateway:
-    """Serves a hub's state. All methods belong to one event loop."""
+    """Serves a hub's state, and history from the archive. All methods belong to one event loop."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, archive: Archive | None = None) -> None:
         self.hub = hub
+        self._archive = archive
         self._sessions: dict[Client, Session] = {}
         self._news = asyncio.Event()
         self._blocked: set[Session] = set()
@@ -68,6 +73,8 @@ class Gateway:
         except TooManyMessages:
             await session.close(TOO_FAST, "too many messages")
         finally:
+            for task in session.asked:
+                task.cancel()
             CONNECTIONS.dec()
             del self._sessions[client]
             self._blocked.discard(session)
@@ -90,10 +97,16 @@ class Gateway:
 
     async def _answer(self, session: Session, raw: str | bytes) -> None:
         answer = self.hub.receive(session.client, raw, now_ms())
-        if isinstance(answer, ErrorMessage):
-            ERRORS.labels(stage=STAGE, reason=answer.code).inc()
         self._news.set()
-        await session.connection.send(encode(answer), text=True)
+        if not isinstance(answer, History):
+            await _tell(session, answer)
+        elif self._archive is None or len(session.asked) == HISTORIES:
+            await _tell(session, _no_history(answer, "ask again when the others are answered"))
+        else:
+            # Aside, so that a slow InfluxDB does not hold up what the client asks next.
+            task = asyncio.create_task(_tell_history(session, answer, self._archive))
+            session.asked.add(task)
+            task.add_done_callback(session.asked.discard)
 
     async def _wait_for_news(self) -> None:
         due = self.hub.due()
@@ -130,6 +143,28 @@ class Gateway:
 
 def _health(connection: ServerConnection, request: Request) -> Response | None:
     return connection.respond(HTTPStatus.OK, "ok\n") if request.path == "/health" else None
+
+
+async def _tell(session: Session, answer: ServerMessage) -> None:
+    if isinstance(answer, ErrorMessage):
+        ERRORS.labels(stage=STAGE, reason=answer.code).inc()
+    await session.connection.send(encode(answer), text=True)
+
+
+async def _tell_history(session: Session, request: History, archive: Archive) -> None:
+    answer: ServerMessage
+    site = site_of(request)
+    try:
+        points = await archive.points(site, metrics_of(request), request.minutes)
+        answer = HistoryMessage(id=request.id, site=site, minutes=request.minutes, points=points)
+    except NoHistory as error:
+        answer = _no_history(request, str(error))
+    with suppress(ConnectionClosed):
+        await _tell(session, answer)
+
+
+def _no_history(request: History, why: str) -> ErrorMessage:
+    return ErrorMessage(id=request.id, code=NO_HISTORY, message=f"no history now: {why}", temporary=True)
 
 
 @asynccontextmanager
