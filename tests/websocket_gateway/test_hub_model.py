@@ -162,6 +162,8 @@ class HubMachine(RuleBasedStateMachine):
         self.hub = Hub("epoch", Limits(points=POINTS, simple_interval_ms=10**9, max_messages_per_second=10**6))
         self.truth = Truth()
         self.readers = [Reader(self.hub, self.now) for _ in range(3)]
+        for number in range(3):
+            self.subscribe(number, "default", set(WIRE))
 
     @rule(
         site=st.sampled_from(SITES),
@@ -182,6 +184,19 @@ class HubMachine(RuleBasedStateMachine):
     @rule(ms=st.integers(1, 12_000))
     def wait(self, ms: int) -> None:
         self.now += ms
+
+    @rule(
+        site=st.sampled_from(SITES),
+        metric=st.sampled_from(sorted(WIRE)),
+        flushed=st.lists(st.booleans(), min_size=1, max_size=POINTS + 1),
+    )
+    def windows_pass(self, site: str, metric: str, flushed: list[bool]) -> None:
+        """One window after the other is open, and shown as such or not, until it ends."""
+        for number, shown in enumerate(flushed):
+            self.update(site, metric, 1, number, 5, number % 2 == 0)
+            if shown:
+                self.flush()
+            self.now += 5_000 if metric == ACTIVE_USERS else 10_000
 
     @rule()
     def flush(self) -> None:
