@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from websocket_gateway.protocol import AlertMessage, encode
-from websocket_gateway.site import NOTHING_SENT
+from websocket_gateway.series import NOTHING_SENT
 
 
 class TooManyMessages(Exception):
@@ -50,9 +50,10 @@ class Client:
         return conflated
 
     def forget(self, site: str) -> None:
-        """Drop a site: its subscription and what was to be sent of its metrics."""
+        """Drop a site: its subscription and what was to be sent of its metrics and alerts."""
         self.subscriptions.pop(site, None)
         self._changed.pop(site, None)
+        self._alerts = deque(waiting for waiting in self._alerts if waiting[0].site_id != site)
 
     def put_alert(self, alert: AlertMessage, encoded: bytes) -> None:
         """Add an alert that goes to many clients, encoded once."""

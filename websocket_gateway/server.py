@@ -16,15 +16,19 @@ from monitoring.metrics import CONNECTIONS, ERRORS, EVENTS, OUTBOX_CONFLATED
 from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate
 from websocket_gateway.client import Client, TooManyMessages
+from websocket_gateway.codes import GOING_AWAY, NO_HISTORY, STALLED, TOO_FAST, UNAUTHORISED
+from websocket_gateway.history import Archive, NoHistory
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import STALLED, TOO_FAST, UNAUTHORISED, ErrorMessage, Hello, ServerMessage, encode
+from websocket_gateway.protocol import ErrorMessage, Hello, History, HistoryMessage, ServerMessage, encode
+from websocket_gateway.requests import metrics_of, site_of
 from websocket_gateway.session import Session, now_ms
 from websocket_gateway.tokens import Rights
 
 STAGE = "gateway"
-GOING_AWAY = 1001
 #: How often clients are looked at that have nothing new to be sent.
 SWEEP_S = 1.0
+#: So many histories a client may wait for at a time.
+HISTORIES = 2
 
 log = get_logger("websocket_gateway.server")
 
@@ -45,10 +49,11 @@ AnySession = TypeVar("AnySession", bound=Recipient)
 
 
 class Gateway:
-    """Serves a hub's state. All methods belong to one event loop."""
+    """Serves a hub's state, and history from the archive. All methods belong to one event loop."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, archive: Archive | None = None) -> None:
         self.hub = hub
+        self._archive = archive
         self._sessions: dict[Client, Recipient] = {}
         self._news = asyncio.Event()
         self._blocked: set[Recipient] = set()
@@ -83,8 +88,8 @@ class Gateway:
             self._blocked.discard(session)
             self.hub.disconnect(session.client)
 
-    def receive(self, client: Client, raw: str | bytes) -> ServerMessage:
-        """Do what a client asks and return the answer, to be sent before all that comes later."""
+    def receive(self, client: Client, raw: str | bytes) -> ServerMessage | History:
+        """Do what a client asks; return the answer, to be sent before what comes later, or the History it asks for."""
         answer = self.hub.receive(client, raw, now_ms())
         if isinstance(answer, ErrorMessage):
             ERRORS.labels(stage=STAGE, reason=answer.code).inc()
@@ -98,13 +103,16 @@ class Gateway:
                 await connection.send(encode(hello), text=True)
                 async for raw in connection:
                     # The client's next message is not read before the answer is written: who does not read is not read.
-                    await connection.send(encode(self.receive(session.client, raw)), text=True)
+                    await self._answer(session, raw)
         except ConnectionClosed:
             pass
         except TimeoutError:
             await session.close(UNAUTHORISED, "the token has expired")
         except TooManyMessages:
             await session.close(TOO_FAST, "too many messages")
+        finally:
+            for task in session.asked:
+                task.cancel()
 
     async def run(self) -> None:
         """Send what is new to the clients, until cancelled."""
@@ -120,6 +128,18 @@ class Gateway:
     async def close(self) -> None:
         """Tell all clients that the gateway goes away; take no longer than the close timeout."""
         await asyncio.gather(*(session.close(GOING_AWAY, "the gateway stops") for session in self._sessions.values()))
+
+    async def _answer(self, session: Session, raw: str | bytes) -> None:
+        answer = self.receive(session.client, raw)
+        if not isinstance(answer, History):
+            await _tell(session, answer)
+        elif self._archive is None or len(session.asked) == HISTORIES:
+            await _tell(session, _no_history(answer, "ask again when the others are answered"))
+        else:
+            # Aside, so that a slow InfluxDB does not hold up what the client asks next.
+            task = asyncio.create_task(_tell_history(session, answer, self._archive))
+            session.asked.add(task)
+            task.add_done_callback(session.asked.discard)
 
     async def _wait_for_news(self) -> None:
         due = self.hub.due()
@@ -143,3 +163,24 @@ class Gateway:
                 ERRORS.labels(stage=STAGE, reason="stalled_client").inc()
                 log.warning("a client has stalled and is cut off", client=session.address)
                 yield session
+
+
+async def _tell(session: Session, answer: ServerMessage) -> None:
+    await session.connection.send(encode(answer), text=True)
+
+
+async def _tell_history(session: Session, request: History, archive: Archive) -> None:
+    answer: ServerMessage
+    site = site_of(request)
+    try:
+        points = await archive.points(site, metrics_of(request), request.minutes)
+        answer = HistoryMessage(id=request.id, site=site, minutes=request.minutes, points=points)
+    except NoHistory as error:
+        answer = _no_history(request, str(error))
+    with suppress(ConnectionClosed):
+        await _tell(session, answer)
+
+
+def _no_history(request: History, why: str) -> ErrorMessage:
+    ERRORS.labels(stage=STAGE, reason=NO_HISTORY).inc()
+    return ErrorMessage(id=request.id, code=NO_HISTORY, message=f"no history now: {why}", temporary=True)

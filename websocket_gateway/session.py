@@ -23,13 +23,14 @@ def now_ms() -> int:
 
 
 class Session:
-    """A client and its connection. ``closing``: it has been told to go."""
+    """A client and its connection. ``closing``: it has been told to go. ``asked``: what is being answered aside."""
 
     def __init__(self, connection: ServerConnection, client: Client) -> None:
         self.connection = connection
         self.client = client
         self.closing = False
         self.address = str(connection.remote_address[0])
+        self.asked: set[asyncio.Task[None]] = set()
         self._unsent = 0
         self._moved_at = time.monotonic()
         connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

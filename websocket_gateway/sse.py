@@ -1,6 +1,7 @@
 """Server-Sent Events at /sse: one site's messages for clients without WebSocket, by the same rules and envelopes."""
 
 import asyncio
+import re
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -11,10 +12,10 @@ from msgspec import Struct
 from monitoring.metrics import ERRORS
 from websocket_gateway.admission import Admission, Refused
 from websocket_gateway.client import Client
+from websocket_gateway.codes import FORBIDDEN, UNAUTHORISED
 from websocket_gateway.door import Door
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import UNAUTHORISED, ErrorMessage, Subscribe, encode
-from websocket_gateway.requests import FORBIDDEN
+from websocket_gateway.protocol import ErrorMessage, Since, Subscribe, encode
 from websocket_gateway.server import STAGE, Gateway
 from websocket_gateway.session import WRITE_LIMIT_BYTES, now_ms
 from websocket_gateway.tokens import Rights
@@ -22,6 +23,8 @@ from websocket_gateway.tokens import Rights
 #: A comment after so long without a message: who reads nothing for longer may take the connection for dead.
 HEARTBEAT_S = 10.0
 HEARTBEAT = b": still here\n\n"
+_EVENT_ID = re.compile(r"(\w{1,64})-(\d{1,15})-(\d{1,15})", re.ASCII)
+_HELLO = b"event: hello\ndata: "
 
 
 class _Snapshot(Struct):
@@ -29,10 +32,10 @@ class _Snapshot(Struct):
 
 
 class _Head(Struct):
-    """What of a message stands outside its data."""
+    """What of a message is looked at again for the event around it."""
 
     type: str
-    offset: int | None = None
+    offset: int = 0
     snapshot: _Snapshot | None = None
 
 
@@ -40,10 +43,11 @@ _head = msgspec.json.Decoder(_Head).decode
 
 
 class Stream:
-    """A client that reads events. ``closing``: it has been told to go."""
+    """A client that reads events. ``closing``: it has been told to go; ``since``: what it has been sent."""
 
-    def __init__(self, client: Client, address: str) -> None:
+    def __init__(self, client: Client, address: str, since: Since) -> None:
         self.client = client
+        self.since = since
         self.address = address
         self.closing = False
         self.goodbye: bytes | None = None
@@ -63,6 +67,18 @@ class Stream:
         self.closing = True
         self.goodbye = b"event: close\ndata: " + encode({"code": code, "reason": reason}) + b"\n\n"
         self._news.set()
+
+    def event(self, message: bytes) -> bytes:
+        """Return a message as an event, whose id says what the client has when it has read it."""
+        head = _head(message)
+        if head.type == "metrics":
+            self.since.offset = head.offset
+        elif head.type == "alert":
+            self.since.alert_offset = head.offset
+        elif head.snapshot is not None:
+            self.since.offset = self.since.alert_offset = head.snapshot.offset
+        identity = f"{self.since.epoch}-{self.since.offset}-{self.since.alert_offset}"
+        return f"id: {identity}\nevent: {head.type}\ndata: ".encode() + message + b"\n\n"
 
     async def wait(self) -> bool:
         """Wait for messages; False when none has come for the heartbeat."""
@@ -102,9 +118,10 @@ class Streams:
 
     async def _serve(self, request: web.Request, rights: Rights, headers: dict[str, str]) -> web.StreamResponse:
         client, hello = self._gateway.hub.connect(now_ms(), rights.sites)
-        stream = Stream(client, request.remote or "")
+        known = _known(request)
+        stream = Stream(client, request.remote or "", known or Since(epoch=hello.epoch, offset=0, alert_offset=0))
         with self._gateway.joined(stream):
-            answer = self._gateway.receive(client, _subscribe(request))
+            answer = self._gateway.receive(client, _subscribe(request, known))
             if isinstance(answer, ErrorMessage):
                 status = HTTPStatus.FORBIDDEN if answer.code == FORBIDDEN else HTTPStatus.BAD_REQUEST
                 return web.Response(status=status, body=encode(answer), content_type="application/json")
@@ -112,7 +129,7 @@ class Streams:
             await response.prepare(request)
             try:
                 async with asyncio.timeout(rights.seconds_left(now_ms())):
-                    await self._write(response, self._event(encode(hello)) + self._event(encode(answer)))
+                    await self._write(response, _HELLO + encode(hello) + b"\n\n" + stream.event(encode(answer)))
                     await self._follow(stream, response)
             except TimeoutError:
                 await stream.close(UNAUTHORISED, "the token has expired")
@@ -129,7 +146,7 @@ class Streams:
             if not await stream.wait():
                 await self._write(response, HEARTBEAT)
             while (message := self._gateway.hub.next_message(stream.client)) is not None:
-                await self._write(response, self._event(message))
+                await self._write(response, stream.event(message))
 
     async def _write(self, response: web.StreamResponse, text: bytes) -> None:
         """Write, and wait until the client has read most of what was written before. Raises _StalledError."""
@@ -139,17 +156,18 @@ class Streams:
         except TimeoutError:
             raise _StalledError from None
 
-    def _event(self, message: bytes) -> bytes:
-        head = _head(message)
-        offset = head.offset if head.snapshot is None else head.snapshot.offset
-        identity = "" if offset is None else f"id: {self._gateway.hub.epoch}-{offset}\n"
-        return f"{identity}event: {head.type}\ndata: ".encode() + message + b"\n\n"
-
 
 class _StalledError(Exception):
     """The client has read nothing for too long."""
 
 
-def _subscribe(request: web.Request) -> bytes:
+def _known(request: web.Request) -> Since | None:
+    """What a client that comes back has; None if it is new, or says what no gateway has told it."""
+    found = _EVENT_ID.fullmatch(request.headers.get("Last-Event-ID", ""))
+    return None if found is None else Since(epoch=found[1], offset=int(found[2]), alert_offset=int(found[3]))
+
+
+def _subscribe(request: web.Request, since: Since | None) -> bytes:
     metrics = request.query.get("metrics")
-    return encode(Subscribe(site=request.query.get("site"), metrics=None if metrics is None else metrics.split(",")))
+    names = None if metrics is None else metrics.split(",")
+    return encode(Subscribe(site=request.query.get("site"), metrics=names, since=since))

@@ -87,14 +87,14 @@ async def _follow(watched: Watched, keys: Keys) -> None:
     """Keep a subscription, for ever; wait longer after each attempt that got no answer."""
     delay = FIRST_RETRY_S
     while True:
-        told = watched.snapshots
+        answered = watched.subscribed
         try:
             await _listen(watched, keys)
         except ConnectionClosed as error:
             watched.lost(f"the gateway has closed the connection ({error})")
         except (OSError, WebSocketException) as error:
             watched.lost(f"no connection to {watched.url} ({_reason(error)})")
-        delay = FIRST_RETRY_S if watched.snapshots > told else min(2 * delay, LAST_RETRY_S)
+        delay = FIRST_RETRY_S if watched.subscribed > answered else min(2 * delay, LAST_RETRY_S)
         await asyncio.sleep(delay)
 
 
@@ -114,7 +114,7 @@ async def _listen(watched: Watched, keys: Keys) -> None:
         max_size=MAX_SNAPSHOT_BYTES,
         close_timeout=1,
     ) as connection:
-        await connection.send(encode(Subscribe(site=watched.site)), text=True)
+        await connection.send(encode(Subscribe(site=watched.site, since=watched.since)), text=True)
         while True:
             message = await connection.recv(decode=False)
             with suppress(msgspec.DecodeError):  # a newer gateway may say more than this client knows

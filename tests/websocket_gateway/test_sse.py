@@ -72,15 +72,44 @@ def test_a_stream_has_the_envelopes_of_the_socket_with_an_id_and_a_name(unfed: S
             assert "Content-Type: text/event-stream\r\n" in stream.headers
             [hello, subscribed] = await stream.events()
             assert (hello[0], hello[1], hello[2]["type"]) == (None, "hello", "hello")
-            assert subscribed[:2] == (f"epoch-{subscribed[2]['snapshot']['offset']}", "subscribed")
+            offset = subscribed[2]["snapshot"]["offset"]
+            assert subscribed[:2] == (f"epoch-{offset}-{offset}", "subscribed")
             await socket_client.ask(action="subscribe", site="shop", metrics=["activeUsers"])
             await gateway.take([update(ACTIVE_USERS, end, 7, site="shop"), update(BOUNCE_RATE, end, 1, site="shop")])
             [(identity, name, message)] = await stream.events()
-            assert (identity, name) == (f"epoch-{message['offset']}", "metrics")
+            assert (identity, name) == (f"epoch-{message['offset']}-{offset}", "metrics")
             assert message == await socket_client.next()
             await gateway.take([update(ACTIVE_USERS, end, 7), alert("a", "shop")])
             [(_, name, message)] = await stream.events()
             assert (name, message["alertId"]) == ("alert", "a")
+
+    uvloop.run(scenario())
+
+
+def test_a_stream_that_comes_back_gets_what_it_has_missed_and_no_more(unfed: Settings) -> None:
+    async def scenario() -> None:
+        end = now_window()
+        async with unfed_gateway(unfed) as gateway:
+            await gateway.take([update(ACTIVE_USERS, end, 1)])
+            async with streaming(unfed, "/sse") as stream:
+                known = (await stream.events())[-1][0]
+            await gateway.take([update(ACTIVE_USERS, end, 2, revision=2), alert("missed")])
+            async with streaming(unfed, "/sse", f"Last-Event-ID: {known}\r\n") as stream:
+                events = await stream.events()
+                assert events[-1][2].items() >= {"type": "subscribed", "recovered": True}.items()
+                missed = [(await stream.events())[0] for _ in range(2)]
+                assert {name for _, name, _ in missed} == {"metrics", "alert"}
+                known = missed[-1][0]
+            for identity, recovered in (
+                (known, True),
+                ("other-1-1", False),
+                ("nonsense", None),
+                ("epoch-1-" + "9" * 30, None),
+            ):
+                async with streaming(unfed, "/sse", f"Last-Event-ID: {identity}\r\n") as stream:
+                    answer = (await stream.events())[-1][2]
+                    assert answer.get("recovered") is recovered
+                    assert ("snapshot" in answer) is not (recovered is True)
 
     uvloop.run(scenario())
 

@@ -114,9 +114,9 @@ def test_a_client_sees_the_sites_of_its_token_and_no_other(guarded: Settings) ->
             unfed_gateway(guarded, simple_interval_ms=100) as gateway,
             talker(guarded, additional_headers=bearer(token)) as client,
         ):
-            for action in ("subscribe", "unsubscribe"):
+            for action in ("subscribe", "unsubscribe", "history"):
                 for elsewhere in ({}, {"site": "default"}, {"site": "blog"}):
-                    told = await client.ask(action=action, id=1, **elsewhere)
+                    told = await client.ask(action=action, id=1, minutes=5, **elsewhere)
                     assert (told["type"], told["code"], told["id"]) == ("error", "forbidden", 1)
             await gateway.take([update(ACTIVE_USERS, now, 1), alert("a"), update(ACTIVE_USERS, now, 1, site="blog")])
             with pytest.raises(TimeoutError):  # nor does it get the default site as a simple client does
