@@ -10,6 +10,9 @@ export interface Change {
   readonly tone: 'good' | 'bad' | 'even';
 }
 
+/** A smaller change (a twentieth, or five percentage points) is mostly chance: it has no colour. */
+const MATTERS = 0.05;
+
 /** Return how the last of the samples differs from the mean of the others; null if there is nothing to compare with. */
 export function change(samples: readonly Sample[], metric: Metric): Change | null {
   const last = samples.at(-1);
@@ -19,7 +22,10 @@ export function change(samples: readonly Sample[], metric: Metric): Change | nul
   const amount = metric.rate ? difference(last.value, mean) : share(last.value, mean);
   if (amount === null) return { text: '=', tone: 'even' };
   const up = last.value > mean;
-  return { text: `${up ? '▲' : '▼'} ${amount}`, tone: up === metric.moreIsGood ? 'good' : 'bad' };
+  const moved = metric.rate ? Math.abs(last.value - mean) : Math.abs(last.value / mean - 1);
+  const text = `${up ? '▲' : '▼'} ${amount}`;
+  if (moved < MATTERS) return { text, tone: 'even' };
+  return { text, tone: up === metric.moreIsGood ? 'good' : 'bad' };
 }
 
 function difference(value: number, mean: number): string | null {

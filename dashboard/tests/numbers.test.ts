@@ -26,6 +26,7 @@ it('compares with the mean of the windows before, rates in percentage points', (
   expect(change(samples(0.4, 0.5), metric('bounceRate'))).toEqual({ text: '▲ 10.0 pp', tone: 'bad' });
   expect(change(samples(10, 10), metric('activeUsers'))).toEqual({ text: '=', tone: 'even' });
   expect(change(samples(0, 3), metric('activeUsers'))?.text).toBe('▲ new');
+  expect(change(samples(100, 104), metric('activeUsers'))).toEqual({ text: '▲ 4%', tone: 'even' });
   expect(change(samples(3), metric('activeUsers'))).toBeNull();
 });
 

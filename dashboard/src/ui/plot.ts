@@ -59,7 +59,12 @@ export function options({ ink, width, height, write, onPoint }: Frame): uPlot.Op
         size: rem() * 1.5,
         values: (_, at) => at.map((s) => clock(s * 1_000)),
       },
-      { ...axis, space: rem() * 2.5, size: rem() * 4, values: (_, at) => at.map((value) => short(write(value))) },
+      {
+        ...axis,
+        space: rem() * 2.5,
+        size: (_, labels) => widest(labels),
+        values: (_, at) => at.map((value) => short(write(value))),
+      },
     ],
     series: [
       {},
@@ -73,6 +78,12 @@ export function options({ ink, width, height, write, onPoint }: Frame): uPlot.Op
 
 export function columns(drawn: Lines): uPlot.AlignedData {
   return [drawn.times, drawn.settled, drawn.provisional, drawn.open];
+}
+
+/** The room that labels need; at least as much as most do, so that the chart does not jump about. */
+function widest(labels: string[] | null): number {
+  const longest = Math.max(4, ...(labels ?? []).map((label) => label.length));
+  return rem() * (0.9 + 0.42 * longest);
 }
 
 /** Ticks are round: what is after the point is nothing most of the time. */
