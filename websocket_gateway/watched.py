@@ -63,6 +63,11 @@ class Watched:
         self._epoch = ""
         self._skew = 0
 
+    @property
+    def page(self) -> str:
+        """The dashboard's address: the gateway serves it on the same port."""
+        return self.url.replace("ws", "http", 1)
+
     def lost(self, why: str) -> None:
         """The connection is gone, or none could be made."""
         self.connected = False

@@ -228,7 +228,7 @@ export interface Unsubscribed {
   )[];
 }
 /**
- * The answer to history. ``points``: each metric's finals, oldest first, a few seconds old at most; encoded once.
+ * The answer to history. ``points``: each metric's finals, oldest first, as they were a few seconds ago at most.
  */
 export interface HistoryMessage {
   type: 'history';
@@ -287,6 +287,7 @@ export interface ErrorMessage {
     | 'invalid_field'
     | 'too_many_sites'
     | 'rate_limited'
+    | 'forbidden'
     | 'no_history';
   message: string;
   temporary?: boolean;
