@@ -26,7 +26,7 @@ export function Health({ newest }: { newest: () => FeedState }) {
           name="Final after window end"
           value={feed.site.settledAfter === null ? '–' : duration(feed.site.settledAfter / 1_000)}
         />
-        <Fact name="Messages / s" value={open ? number(rate, 1) : '–'} />
+        <Fact name="Messages / s" value={open && rate !== null ? number(rate, 1) : '–'} />
         <Fact name="Reconnects" value={number(feed.reconnects, 0)} />
       </dl>
       <Settled samples={feed.site.series.activeUsers.slice(-POINTS)} />
@@ -60,9 +60,9 @@ function Settled({ samples }: { samples: readonly Sample[] }) {
   );
 }
 
-/** Return how many messages a second have come in the last seconds. */
-function useRate(newest: () => FeedState): number {
-  const [rate, setRate] = useState(0);
+/** Return how many messages a second have come in the last seconds; null at first. */
+function useRate(newest: () => FeedState): number | null {
+  const [rate, setRate] = useState<number | null>(null);
   useEffect(() => {
     const known: { at: number; messages: number }[] = [];
     const timer = setInterval(() => {

@@ -26,24 +26,28 @@ export function LiveChart({ metric, samples, open, minutes, theme }: Props) {
   const [pointed, setPointed] = useState<number | null>(null);
   const { width, height } = useSize(box);
   const drawn = useMemo(() => lines(within(samples, minutes), open, metric.step), [samples, open, minutes, metric]);
+  const empty = !samples.length;
   const newest = useRef(drawn);
   newest.current = drawn;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the theme is read from the element's style
   useLayoutEffect(() => {
-    if (!box.current || !width || !height) return;
+    if (!box.current || !width || !height || empty) return;
     const frame = { ink: inkOf(box.current), width, height, write: metric.write, onPoint: setPointed };
     plot.current = new uPlot(options(frame), columns(newest.current), box.current);
-    return () => plot.current?.destroy();
-  }, [width, height, metric, theme]);
+    return () => {
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, [width, height, metric, theme, empty]);
 
   useEffect(() => plot.current?.setData(columns(drawn)), [drawn]);
 
   return (
     <>
-      <p className="readout">{readout(samples.length ? pointed : null, drawn, metric)}</p>
+      <p className="readout">{readout(empty ? null : pointed, drawn, metric)}</p>
       <div className="plot" ref={box} role="img" aria-label={`${metric.label} over time`}>
-        {!samples.length && <div className="skeleton plot-skeleton" />}
+        {empty && <div className="skeleton plot-skeleton" />}
       </div>
     </>
   );

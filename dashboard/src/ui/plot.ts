@@ -47,7 +47,7 @@ export function options({ ink, width, height, write, onPoint }: Frame): uPlot.Op
   return {
     width,
     height,
-    padding: [rem() * 0.5, rem() * 0.75, 0, 0],
+    padding: [rem() * 0.5, rem() * 1.75, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 8, fill: ink.accent } },
     scales: { x: { time: true }, y: { range: (_, __, most) => [0, ceiling(most ?? 0)] } },
