@@ -35,8 +35,15 @@ export function minutesOf(range: Range): Minutes | null {
   return MINUTES[range];
 }
 
-/** Return the gateway's address: where the page came from, or what `gateway` in the query says. */
+/**
+ * Return the gateway's address: where the page came from, or what `gateway` in the query says; with the `token` of the
+ * query, for a gateway that wants one.
+ */
 export function gatewayOf(location: { protocol: string; host: string; search: string }): string {
-  const named = new URLSearchParams(location.search).get('gateway');
-  return named ?? `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/`;
+  const asked = new URLSearchParams(location.search);
+  const own = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/`;
+  const gateway = new URL(asked.get('gateway') ?? own);
+  const token = asked.get('token');
+  if (token) gateway.searchParams.set('token', token);
+  return gateway.href;
 }

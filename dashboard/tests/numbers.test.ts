@@ -74,5 +74,8 @@ it('keeps what is looked at in the address', () => {
 it('connects to where it came from', () => {
   expect(gatewayOf({ protocol: 'https:', host: 'a.example', search: '' })).toBe('wss://a.example/');
   expect(gatewayOf({ protocol: 'http:', host: '127.0.0.1:8082', search: '' })).toBe('ws://127.0.0.1:8082/');
+  expect(gatewayOf({ protocol: 'https:', host: 'a.example', search: '?token=t.o.k' })).toBe(
+    'wss://a.example/?token=t.o.k',
+  );
   expect(gatewayOf({ protocol: 'http:', host: 'x', search: '?gateway=ws://b/' })).toBe('ws://b/');
 });
