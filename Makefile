@@ -4,10 +4,13 @@ DURATION ?=
 AGAIN ?=
 BIN := .venv/bin
 STAMP := .venv/.set-up
+NPM := npm --prefix dashboard --silent
+MODULES := dashboard/node_modules/.set-up
+PAGE := dashboard/dist/index.html
 
 .PHONY: setup demo test test-faults lint lock clean
 
-setup: $(STAMP)
+setup: $(STAMP) $(PAGE)
 
 # A changed lock or pyproject.toml is installed anew, changed windows are compiled anew; else this is done at once.
 $(STAMP): requirements.lock pyproject.toml setup.py tidemark/decoding.py $(wildcard streams/windows/*.py)
@@ -21,10 +24,25 @@ $(STAMP): requirements.lock pyproject.toml setup.py tidemark/decoding.py $(wildc
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The dashboard: its libraries when their list has changed, the page when its sources have.
+$(MODULES): dashboard/package.json dashboard/package-lock.json dashboard/.npmrc
+	@node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)' \
+		2>/dev/null && npm --version >/dev/null 2>&1 || \
+		{ echo "The dashboard is built with Node.js 20.19 or later and npm, found is: $$(node --version 2>/dev/null || echo none)."; \
+		  echo "Install them (Debian 13, Ubuntu 26.04: apt install nodejs npm) and try again."; exit 1; }
+	$(NPM) ci
+	@touch $@
+
+$(PAGE): $(MODULES) dashboard/index.html dashboard/vite.config.ts $(wildcard $(addprefix dashboard/,\
+		public/* scripts/* src/* src/*/*))
+	$(NPM) run build -- --logLevel warn
+	@touch $@
+
 demo: setup
 	$(BIN)/tidemark up $(if $(DURATION),--duration $(DURATION))
 
 test: lint
+	$(NPM) test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # The whole fault table, an hour and a half; goes on where it was interrupted, AGAIN=1 starts over.
@@ -36,6 +54,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NPM) run lint
 
 lock: setup
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --all-extras --allow-unsafe --strip-extras \
@@ -44,4 +63,5 @@ lock: setup
 
 clean:
 	@test ! -x $(BIN)/tidemark || $(BIN)/tidemark stack down
-	rm -rf .venv .tidemark *.egg-info build *.so */*.so */*/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tidemark *.egg-info build *.so */*.so */*/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache \
+		dashboard/node_modules dashboard/dist

@@ -19,14 +19,14 @@ from tidemark.results import (
     MetricUpdate,
     SessionSummary,
 )
+from tidemark.tags import kept_in_tag
 
 NS_PER_MS = 1_000_000
 #: How many series the visits of a site are spread over, so that two visits of one nanosecond both stay.
 SLOTS = 64
 
 _KINDS = {metric: "real_time" if metric in TUMBLING_METRICS else "business" for metric in METRICS}
-_UNSAFE_IN_TAG = re.compile(r"[\\,= \x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SEPARATORS = frozenset(",= ")
+_SEPARATORS = re.compile("[,= ]")
 
 
 class InvalidResultError(Exception):
@@ -36,19 +36,9 @@ class InvalidResultError(Exception):
 def escape_tag(value: str) -> str:
     """Escape a tag's value so that no value can end its tag or its line, and no two values become one.
 
-    Commas, equals signs and spaces read back as they were. Line protocol has no way to write a line break or a
-    trailing backslash in a tag: backslashes and control characters are kept as their Python escapes (``\\x5c``,
-    ``\\x0a``, ``\\u2028``).
+    Commas, equals signs and spaces read back as they were, the rest as ``kept_in_tag`` keeps it.
     """
-    return _UNSAFE_IN_TAG.sub(_escape_character, value)
-
-
-def _escape_character(match: re.Match[str]) -> str:
-    character = match[0]
-    if character in _SEPARATORS:
-        return "\\" + character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return _SEPARATORS.sub(r"\\\g<0>", kept_in_tag(value))
 
 
 def quote_field(value: str) -> str:

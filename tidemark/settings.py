@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
@@ -34,9 +34,23 @@ class Settings(BaseSettings):
     gateway_port: int = Field(8082, ge=0, le=65535)
     gateway_origins: list[str] = Field(
         default_factory=lambda: ["http://127.0.0.1:8080", "http://localhost:8080"],
-        description="Web pages that may connect; a client that sends no Origin (no browser) always may.",
+        description="Web pages that may connect besides the gateway's own; who sends no Origin (no browser) may.",
     )
     gateway_max_message_bytes: int = Field(16_384, ge=256, description="The largest message a client may send.")
+    gateway_max_connections: int = Field(20_000, ge=1, description="So many live clients at a time, more are refused.")
+    gateway_max_connections_per_address: int = Field(
+        1_000, ge=1, description="The same for one address; raise it behind a proxy, which is the address of all."
+    )
+    gateway_handshake_seconds: float = Field(5.0, gt=0, description="A client that asks for nothing in time is cut.")
+    gateway_token_secret: SecretStr = Field(
+        SecretStr(""),
+        description="What clients' tokens are signed with, 32 characters or more; empty: everyone may see everything.",
+    )
+    gateway_tls_certificate: Path | None = Field(None, description="PEM, with its chain: TLS only, so https and wss.")
+    gateway_tls_key: Path | None = Field(None, validate_default=True, description="The certificate's private key, PEM.")
+    gateway_dashboard: Path = Field(
+        Path(__file__).parents[1] / "dashboard" / "dist", description="The built dashboard, served at /."
+    )
 
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here, on loopback.")
 
@@ -50,6 +64,20 @@ class Settings(BaseSettings):
         default_factory=lambda: ["/", "/products*", "/cart", "/checkout"],
         description="Url path patterns in order; the last step, CONVERSION, is added.",
     )
+
+    @field_validator("gateway_token_secret")
+    @classmethod
+    def _is_hard_to_guess(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < 32:
+            raise ValueError("expected at least 32 characters, or none")
+        return secret
+
+    @field_validator("gateway_tls_key")
+    @classmethod
+    def _goes_with_the_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
+        if (key is None) != (others.data.get("gateway_tls_certificate") is None):
+            raise ValueError("expected one with a gateway_tls_certificate, and none without")
+        return key
 
     @classmethod
     def settings_customise_sources(

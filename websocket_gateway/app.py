@@ -6,13 +6,17 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from influxdb_client.client.influxdb_client import InfluxDBClient
+
 from monitoring.metrics import serve_metrics
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
 from websocket_gateway.feed import Feed
+from websocket_gateway.history import TIMEOUT_MS, Archive, influxdb_query
 from websocket_gateway.hub import Hub
+from websocket_gateway.listening import listen
 from websocket_gateway.protocol import Limits
-from websocket_gateway.server import Gateway, listen
+from websocket_gateway.server import Gateway
 
 log = get_logger("websocket_gateway.app")
 
@@ -20,15 +24,25 @@ log = get_logger("websocket_gateway.app")
 @asynccontextmanager
 async def running(settings: Settings, limits: Limits) -> AsyncIterator[Gateway]:
     """Run a gateway while the context lasts; it listens when the context is entered. Raises OSError if it cannot."""
-    gateway = Gateway(Hub(secrets.token_hex(8), limits))
-    async with listen(gateway, settings) as port, asyncio.TaskGroup() as tasks:
-        log.info("listening", url=f"ws://{settings.gateway_host}:{port}", epoch=gateway.hub.epoch)
-        parts = [tasks.create_task(gateway.run()), tasks.create_task(Feed(settings, gateway.take).run())]
+    client = InfluxDBClient(
+        settings.influxdb_url,
+        settings.influxdb_token.get_secret_value(),
+        org=settings.influxdb_org,
+        timeout=TIMEOUT_MS,
+        retries=False,
+    )
+    archive = Archive(influxdb_query(client, settings.influxdb_bucket))
+    gateway = Gateway(Hub(secrets.token_hex(8), limits), archive)
+    feed = Feed(settings, gateway.take)
+    async with listen(gateway, settings, lambda: feed.trouble) as port, asyncio.TaskGroup() as tasks:
+        log.info("listening", host=settings.gateway_host, port=port, epoch=gateway.hub.epoch)
+        parts = [tasks.create_task(gateway.run()), tasks.create_task(feed.run())]
         try:
             yield gateway
         finally:
             for task in parts:
                 task.cancel()
+            archive.close()
 
 
 async def run_gateway(settings: Settings) -> None:

@@ -6,17 +6,22 @@ from typing import Annotated
 import typer
 
 from tidemark.events import DEFAULT_SITE
-from tidemark.settings import load_settings
+from tidemark.settings import SettingsError, load_settings
 
 
 def mount(app: typer.Typer) -> None:
     """Add the subcommands to the ``tidemark`` command."""
-    app.command("gateway")(gateway)
+    commands = typer.Typer()
+    commands.callback(invoke_without_command=True)(gateway)
+    commands.command("token")(token)
+    app.add_typer(commands, name="gateway")
     app.command("watch")(watch)
 
 
-def gateway() -> None:
+def gateway(context: typer.Context) -> None:
     """Push metrics and alerts to WebSocket clients until SIGTERM or Ctrl-C."""
+    if context.invoked_subcommand is not None:
+        return
     settings = load_settings()
     import uvloop
 
@@ -27,6 +32,22 @@ def gateway() -> None:
     except OSError as error:
         typer.echo(f"tidemark gateway: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def token(
+    sites: Annotated[list[str], typer.Option(help="A site the token is for; once a site, or '*' for all.")],
+    hours: Annotated[float, typer.Option(help="How long it is valid.", min=0)] = 24,
+) -> None:
+    """Print a token for clients of a gateway that has TIDEMARK_GATEWAY_TOKEN_SECRET."""
+    import time
+
+    from websocket_gateway.tokens import ALL_SITES, make_token
+
+    secret = load_settings().gateway_token_secret.get_secret_value()
+    if not secret:
+        raise SettingsError("TIDEMARK_GATEWAY_TOKEN_SECRET: expected at least 32 characters, got none")
+    expires_at = int(time.time() + hours * 3_600)
+    typer.echo(make_token(secret, ALL_SITES if ALL_SITES in sites else sites, expires_at))
 
 
 def watch(
@@ -44,13 +65,17 @@ def watch(
     from websockets.exceptions import InvalidURI
     from websockets.uri import parse_uri
 
+    from websocket_gateway.watch import NO_KEYS, Keys
     from websocket_gateway.watch import watch as run_watch
 
+    keys = NO_KEYS
     if url is None:
         settings = load_settings()
-        url = f"ws://{settings.gateway_host}:{settings.gateway_port}"
+        keys = Keys(settings.gateway_token_secret.get_secret_value(), settings.gateway_tls_certificate)
+        scheme = "wss" if settings.gateway_tls_certificate else "ws"
+        url = f"{scheme}://{settings.gateway_host}:{settings.gateway_port}"
     try:
         parse_uri(url)
     except InvalidURI as error:
         raise typer.BadParameter(str(error), param_hint="--url") from None
-    asyncio.run(run_watch(url, site, Console(), state_file=state, duration_s=duration))
+    asyncio.run(run_watch(url, site, Console(), keys=keys, state_file=state, duration_s=duration))

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from websocket_gateway.protocol import AlertMessage, encode
-from websocket_gateway.site import NOTHING_SENT
+from websocket_gateway.series import NOTHING_SENT
 
 
 class TooManyMessages(Exception):
@@ -21,22 +21,27 @@ class Subscription(Struct):
 
 
 class Client:
-    """A client and its outbox.
+    """A client and its outbox. ``sites``: those it may see, None for all.
 
     The outbox holds no values: only which sites have changed since they were sent, so that a slow client gets their
     newest state and costs no memory; and at most ``alerts`` encoded alerts, of which the oldest gives way (``lagged``
     counts).
     """
 
-    def __init__(self, alerts: int) -> None:
+    def __init__(self, alerts: int, sites: frozenset[str] | None = None) -> None:
         self.subscriptions: dict[str, Subscription] = {}
         self.lagged = 0
         self._changed: dict[str, None] = {}
         self._alerts: deque[tuple[AlertMessage, bytes]] = deque()
         self._max_alerts = alerts
         self._alert_is_next = True
+        self._sites = sites
         self._second = 0
         self._messages = 0
+
+    def may_see(self, site: str) -> bool:
+        """Say whether a site is one of the client's."""
+        return self._sites is None or site in self._sites
 
     def mark(self, site: str) -> bool:
         """Note that a site has changed; say whether it had changed before and that was never sent (conflated)."""
@@ -45,9 +50,10 @@ class Client:
         return conflated
 
     def forget(self, site: str) -> None:
-        """Drop a site: its subscription and what was to be sent of its metrics."""
+        """Drop a site: its subscription and what was to be sent of its metrics and alerts."""
         self.subscriptions.pop(site, None)
         self._changed.pop(site, None)
+        self._alerts = deque(waiting for waiting in self._alerts if waiting[0].site_id != site)
 
     def put_alert(self, alert: AlertMessage, encoded: bytes) -> None:
         """Add an alert that goes to many clients, encoded once."""

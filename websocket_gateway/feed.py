@@ -18,6 +18,7 @@ from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate, decode_alert, decode_metric
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, METRICS
+from websocket_gateway.reach import trouble_in
 from websocket_gateway.session import now_ms
 
 STAGE = "gateway"
@@ -26,6 +27,7 @@ BATCH = 500
 POLL_S = 0.1
 RETRY_S = 1.0
 REQUEST_S = 5.0
+STATISTICS_MS = 500
 
 Result = MetricUpdate | Alert
 Take = Callable[[Sequence[Result]], Coroutine[None, None, None]]
@@ -34,18 +36,24 @@ log = get_logger("websocket_gateway.feed")
 
 
 class Feed:
-    """Reads the results in a thread of its own and hands them over in batches, one at a time."""
+    """Reads the results in a thread of its own and hands them over in batches, one at a time.
+
+    ``trouble``: why the topics are not read, None while they are; a lost broker shows within a second.
+    """
 
     def __init__(self, settings: Settings, take: Take) -> None:
         self._config = client_config(settings) | {
             "group.id": settings.topic("websocket-gateway"),  # the client wants a name; it never joins
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "statistics.interval.ms": STATISTICS_MS,
+            "stats_cb": self._look,
         }
         self._decoders: dict[str, Callable[[bytes], Result]] = {
             settings.topic(METRICS.name): decode_metric,
             settings.topic(ALERTS.name): decode_alert,
         }
+        self.trouble: str | None = "the topics have not been looked for yet"
         self._take = take
         self._stopping = threading.Event()
 
@@ -74,12 +82,16 @@ class Feed:
             try:
                 positions = [place for topic in self._decoders for place in _positions(consumer, topic)]
             except KafkaException as error:
+                self.trouble = f"the topics cannot be read yet: {error.args[0]}"
                 log.warning("the topics cannot be read yet", error=str(error.args[0]))
                 self._stopping.wait(RETRY_S)
             else:
                 consumer.assign(positions)
                 log.info("reading", partitions=len(positions))
                 return
+
+    def _look(self, statistics: str) -> None:
+        self.trouble = trouble_in(statistics)
 
     def _decode(self, message: Message) -> Result | None:
         """The record's result; None for a record that is none, which is counted and told."""

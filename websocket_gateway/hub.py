@@ -1,8 +1,8 @@
 """The gateway's core: takes updates, alerts and clients' requests, and says what to send to whom. Pure: time comes in.
 
-The hub counts its states: each ``flush`` makes one, and its number is the ``offset`` of what is sent of it. For each
-client and site it remembers the offset that was sent, so the next message is what has changed since then: conflation
-for free, and clients that keep pace share one encoding.
+The hub counts its states: each ``flush`` makes one, each alert another, and its number is the ``offset`` of what is
+sent of it. For each client and site it remembers the offset that was sent, so the next message is what has changed
+since then: conflation for free, clients that keep pace share one encoding, who comes back is like one that was slow.
 """
 
 from itertools import islice, takewhile
@@ -12,15 +12,18 @@ from msgspec import Raw, structs
 from tidemark.events import DEFAULT_SITE
 from tidemark.results import METRICS, Alert, MetricUpdate
 from websocket_gateway.client import Client, Subscription
+from websocket_gateway.codes import FORBIDDEN, RATE_LIMITED, TOO_MANY_SITES
 from websocket_gateway.protocol import (
     ALL_METRICS,
     AlertMessage,
     ErrorMessage,
     Hello,
+    History,
     Limits,
     Ping,
     Pong,
     ServerMessage,
+    Since,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -28,8 +31,9 @@ from websocket_gateway.protocol import (
     encode,
     wire_names,
 )
-from websocket_gateway.requests import RATE_LIMITED, TOO_MANY_SITES, RequestError, decode_request, metrics_of, site_of
-from websocket_gateway.site import NOTHING_SENT, Site
+from websocket_gateway.requests import RequestError, decode_request, metrics_of, site_of
+from websocket_gateway.series import NOTHING_SENT
+from websocket_gateway.site import Site
 
 #: A site that has been silent for so long is forgotten (ms).
 FORGET_AFTER_MS = 3_600_000
@@ -38,7 +42,7 @@ REMEMBERED_ALERTS = 10_000
 
 
 class Hub:
-    """All sites and all clients. ``offset`` is the number of the newest state, ``conflated`` counts skipped updates.
+    """All sites and all clients. ``offset`` is the newest state's or alert's, ``conflated`` counts skipped updates.
 
     Every ``now`` is ms since the epoch, of one clock.
     """
@@ -49,6 +53,8 @@ class Hub:
         self.offset = 0
         self.conflated = 0
         self._now = 0
+        self._state = 0
+        self._forgot_sites = NOTHING_SENT
         self._sites: dict[str, Site] = {}
         self._subscribers: dict[str, set[Client]] = {}
         self._dirty: set[str] = set()
@@ -78,20 +84,23 @@ class Hub:
         if len(self._alert_ids) > REMEMBERED_ALERTS:
             del self._alert_ids[next(iter(self._alert_ids))]
         name = alert.site_id
-        self._sites.setdefault(name, self._site(name)).keep_alert(alert, now)
+        self.offset += 1
+        self._snapshots.clear()
+        message = AlertMessage(**structs.asdict(alert), offset=self.offset)
+        self._sites.setdefault(name, self._site(name)).keep_alert(message, now)
         clients = self._subscribers.get(name)
         if clients:
-            message = AlertMessage(**structs.asdict(alert))
             encoded = encode(message)
             for client in clients:
                 client.put_alert(message, encoded)
             self._ready.update(clients)
         return True
 
-    def connect(self, now: int) -> tuple[Client, Hello]:
-        """Let a client in; return it with what to send it first."""
-        client = Client(self.limits.alerts)
-        self._simple[client] = now + self.limits.simple_interval_ms
+    def connect(self, now: int, sites: frozenset[str] | None = None) -> tuple[Client, Hello]:
+        """Let a client in that may see these sites (None: all); return it with what to send it first."""
+        client = Client(self.limits.alerts, sites)
+        if client.may_see(DEFAULT_SITE):
+            self._simple[client] = now + self.limits.simple_interval_ms
         return client, Hello(epoch=self.epoch, server_time=now, limits=self.limits)
 
     def disconnect(self, client: Client) -> None:
@@ -101,9 +110,10 @@ class Hub:
         self._simple.pop(client, None)
         self._ready.discard(client)
 
-    def receive(self, client: Client, raw: str | bytes, now: int) -> ServerMessage:
+    def receive(self, client: Client, raw: str | bytes, now: int) -> ServerMessage | History:
         """Do what a client asks and return the answer, an ErrorMessage when it can not be done.
 
+        History is nothing the hub knows: such a request is returned as it is, checked, for others to answer.
         The answer is to be sent before anything that ``next_message`` gives from now on. Raises TooManyMessages.
         """
         allowed = client.count_message(now, self.limits.max_messages_per_second)
@@ -112,11 +122,15 @@ class Hub:
             if not allowed:
                 text = f"message: expected at most {self.limits.max_messages_per_second} a second, got more"
                 return ErrorMessage(id=request.id, code=RATE_LIMITED, message=text, temporary=True)
+            if not isinstance(request, Ping):
+                _check_site(client, request)
             match request:
                 case Subscribe():
                     return self._subscribe(client, request, now)
                 case Unsubscribe():
                     return self._unsubscribe(client, request)
+                case History():
+                    return request
                 case Ping():
                     return Pong(id=request.id, server_time=now)
         except RequestError as error:
@@ -147,9 +161,9 @@ class Hub:
         key = (name, subscription.metrics, subscription.sent)
         encoded = self._encoded.get(key)
         if encoded is None:
-            changes = self._site(name).changes(subscription.metrics, subscription.sent, self.offset, self._now)
+            changes = self._site(name).changes(subscription.metrics, subscription.sent, self._state, self._now)
             encoded = self._encoded[key] = encode(changes)
-        subscription.sent = NOTHING_SENT if client in self._simple else self.offset
+        subscription.sent = NOTHING_SENT if client in self._simple else self._state
         return encoded
 
     def _subscribe(self, client: Client, request: Subscribe, now: int) -> Subscribed | ErrorMessage:
@@ -163,8 +177,29 @@ class Hub:
             self._next_state(now)
             self._turn(name)
             self._dirty.discard(name)
-        self._join(client, name, Subscription(metrics, self.offset))
-        return Subscribed(id=request.id, site=name, metrics=wire_names(metrics), snapshot=self._snapshot(name, metrics))
+        answer = Subscribed(id=request.id, site=name, metrics=wire_names(metrics))
+        if request.since is not None:
+            answer.recovered = self._resume(client, name, metrics, request.since)
+        if answer.recovered is not True:
+            self._join(client, name, Subscription(metrics, self.offset))
+            answer.snapshot = self._snapshot(name, metrics)
+        return answer
+
+    def _resume(self, client: Client, name: str, metrics: frozenset[str], since: Since) -> bool:
+        """Put into a client's outbox what it has missed; False if not all of that is known."""
+        site = self._site(name)
+        alert_offset = since.offset if since.alert_offset is None else since.alert_offset
+        if since.epoch != self.epoch or max(since.offset, alert_offset) > self.offset:
+            return False
+        if not site.remembers(metrics, since.offset, alert_offset):
+            return False
+        self._join(client, name, Subscription(metrics, since.offset))
+        for alert in site.alerts_after(alert_offset):
+            client.put_alert(alert, encode(alert))
+        if site.has_changed(metrics, since.offset):
+            client.mark(name)
+        self._ready.add(client)
+        return True
 
     def _unsubscribe(self, client: Client, request: Unsubscribe) -> Unsubscribed:
         name = site_of(request)
@@ -202,6 +237,7 @@ class Hub:
     def _next_state(self, now: int) -> None:
         self._now = now
         self.offset += 1
+        self._state = self.offset
         self._encoded.clear()
         self._snapshots.clear()
 
@@ -241,7 +277,15 @@ class Hub:
         for name in silent:
             del self._sites[name]
             self._turns.pop(name, None)
+            self._forgot_sites = self.offset
 
     def _site(self, name: str) -> Site:
         """The site, or a blank one if nothing was heard of it: asking for a site costs no memory."""
-        return self._sites.get(name) or Site(name, self.limits.points)
+        return self._sites.get(name) or Site(name, self.limits, self._forgot_sites)
+
+
+def _check_site(client: Client, request: Subscribe | Unsubscribe | History) -> None:
+    """Raise RequestError if a request is about a site that the client may not see."""
+    if not client.may_see(site_of(request)):
+        text = f"site: expected one of your token's, got {site_of(request)}"
+        raise RequestError(ErrorMessage(id=request.id, code=FORBIDDEN, message=text))

@@ -4,38 +4,72 @@ JSON text, camelCase, times in ms since the epoch. A client sends objects with a
 with a ``type``. Unknown fields are ignored on both sides, so that either may learn new ones first.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from tidemark.results import METRICS, Alert, Dimension
+from tidemark.results import LISTS, METRICS, Alert, Dimension
+from websocket_gateway.codes import ERRORS
 
 VERSION = 1
 #: Each metric's name on this wire with its name in topics, e.g. pageViewsPerSecond → page_views_per_second.
 WIRE_NAMES = {name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]): name for name in METRICS}
 ALL_METRICS = frozenset(METRICS)
+#: The metrics that are one number, of which there is a history.
+NUMBERS = ALL_METRICS - LISTS
 
-#: Close codes: a client that read nothing for ``stall_timeout_ms`` (it may come again), and one that asks too much.
-STALLED = 1013
-TOO_FAST = 1008
+#: Where the protocol's document keeps the messages' shapes.
+SCHEMAS = "#/components/schemas/"
 
 RequestId = Annotated[str, Meta(max_length=64)] | int | None
 SiteName = Annotated[str, Meta(min_length=1, max_length=64)] | None
+# What stands only in the schema is checked elsewhere (requests.py), or is the gateway's own.
+MetricName = Annotated[str, Meta(extra_json_schema={"enum": list(WIRE_NAMES)})]
+NumberName = Annotated[
+    str, Meta(extra_json_schema={"enum": [wire for wire in WIRE_NAMES if WIRE_NAMES[wire] in NUMBERS]})
+]
+ErrorCode = Annotated[str, Meta(extra_json_schema={"enum": list(ERRORS)})]
+
+_POINTS = {"type": "object", "additionalProperties": {"type": "array", "items": {"$ref": SCHEMAS + "Point"}}}
+
+
+class Since(Struct, rename="camel", omit_defaults=True):
+    """What a client has of a site: the ``offset`` of its last metrics message or snapshot.
+
+    ``alert_offset``: that of its last alert, or the snapshot's if none came after it; absent: the same as ``offset``.
+    """
+
+    epoch: Annotated[str, Meta(max_length=64)]
+    offset: Annotated[int, Meta(ge=0)]
+    alert_offset: Annotated[int, Meta(ge=0)] | None = None
 
 
 class Subscribe(Struct, tag_field="action", tag="subscribe", omit_defaults=True):
-    """Ask for a site's metrics (absent: all; empty: none, only its alerts) in place of what was asked before."""
+    """Ask for a site's metrics (absent: all; empty: none, only its alerts) in place of what was asked before.
 
-    metrics: list[str] | None = None
+    With ``since``, for what has come since then instead of a snapshot; the metrics must be the same as before.
+    """
+
+    metrics: list[MetricName] | None = None
     site: SiteName = None
     id: RequestId = None
+    since: Since | None = None
 
 
 class Unsubscribe(Struct, tag_field="action", tag="unsubscribe", omit_defaults=True):
     """Give up some of a site's metrics, or with ``metrics`` absent the whole site with its alerts."""
 
-    metrics: list[str] | None = None
+    metrics: list[MetricName] | None = None
+    site: SiteName = None
+    id: RequestId = None
+
+
+class History(Struct, tag_field="action", tag="history", omit_defaults=True):
+    """Ask for the finals of a site's last ``minutes``: of metrics (absent: all) that are one number, not a list."""
+
+    minutes: Literal[5, 15, 60]
+    metrics: list[NumberName] | None = None
     site: SiteName = None
     id: RequestId = None
 
@@ -46,7 +80,7 @@ class Ping(Struct, tag_field="action", tag="ping", omit_defaults=True):
     id: RequestId = None
 
 
-Request = Subscribe | Unsubscribe | Ping
+Request = Subscribe | Unsubscribe | History | Ping
 
 
 class Limits(Struct, rename="camel", frozen=True, kw_only=True):
@@ -107,10 +141,6 @@ class Flat(Values, rename="camel", omit_defaults=True, kw_only=True):
     windows: dict[str, Window] | UnsetType = UNSET
 
 
-class MetricsMessage(Flat, rename="camel", tag_field="type", tag="metrics", omit_defaults=True, kw_only=True):
-    """What has changed of a site since the last message about it; ``offset`` grows from message to message."""
-
-
 class Point(Struct, rename="camel", omit_defaults=True, frozen=True):
     """A metric's value in a window that has ended; a list's value is the sum of its ``dimensions``."""
 
@@ -120,20 +150,42 @@ class Point(Struct, rename="camel", omit_defaults=True, frozen=True):
     dimensions: list[Dimension] | UnsetType = UNSET
 
 
+class MetricsMessage(Flat, rename="camel", tag_field="type", tag="metrics", omit_defaults=True, kw_only=True):
+    """What has changed of a site since the last message about it; ``offset`` grows from message to message.
+
+    ``earlier``: windows that ended before those at the top and are new to the client, or have changed: because it was
+    away, read slowly, or a final came late. Oldest first; each takes the place of a point with the same ``windowEnd``.
+    """
+
+    earlier: dict[str, list[Point]] | UnsetType = UNSET
+
+
+class AlertMessage(Alert, rename="camel", tag_field="type", tag="alert", omit_defaults=True, kw_only=True):
+    """An alert of a subscribed site. ``lagged``: so many before it were dropped, because the client was slow."""
+
+    offset: int
+    lagged: int = 0
+
+
 class Snapshot(Flat, rename="camel", omit_defaults=True, kw_only=True):
     """The whole state of a site, with the last points of each metric and the last alerts, both oldest first."""
 
     points: dict[str, list[Point]]
-    alerts: list[Alert]
+    alerts: list[AlertMessage]
 
 
 class Subscribed(Struct, rename="camel", tag_field="type", tag="subscribed", omit_defaults=True, kw_only=True):
-    """The answer to subscribe. ``snapshot`` is a Snapshot, encoded once for all who ask for the same."""
+    """The answer to subscribe. ``snapshot`` is a Snapshot, encoded once for all who ask for the same.
+
+    ``recovered``, only if ``since`` was asked for: true, and no snapshot comes but what was missed, each change and
+    each alert once, as messages like all others; or false, because it is too long ago or of another epoch.
+    """
 
     id: RequestId = None
     site: str
-    metrics: list[str]
-    snapshot: Raw
+    metrics: list[MetricName]
+    recovered: bool | UnsetType = UNSET
+    snapshot: Annotated[Raw, Meta(extra_json_schema={"$ref": SCHEMAS + "Snapshot"})] | UnsetType = UNSET
 
 
 class Unsubscribed(Struct, rename="camel", tag_field="type", tag="unsubscribed", omit_defaults=True, kw_only=True):
@@ -141,7 +193,16 @@ class Unsubscribed(Struct, rename="camel", tag_field="type", tag="unsubscribed",
 
     id: RequestId = None
     site: str
-    metrics: list[str]
+    metrics: list[MetricName]
+
+
+class HistoryMessage(Struct, rename="camel", tag_field="type", tag="history", omit_defaults=True, kw_only=True):
+    """The answer to history. ``points``: each metric's finals, oldest first, as they were a few seconds ago at most."""
+
+    id: RequestId = None
+    site: str
+    minutes: int
+    points: Annotated[Raw, Meta(extra_json_schema=_POINTS)]
 
 
 class Pong(Struct, rename="camel", tag_field="type", tag="pong", omit_defaults=True, kw_only=True):
@@ -151,22 +212,16 @@ class Pong(Struct, rename="camel", tag_field="type", tag="pong", omit_defaults=T
     server_time: int
 
 
-class AlertMessage(Alert, rename="camel", tag_field="type", tag="alert", omit_defaults=True, kw_only=True):
-    """An alert of a subscribed site. ``lagged``: so many before it were dropped, because the client was slow."""
-
-    lagged: int = 0
-
-
 class ErrorMessage(Struct, rename="camel", tag_field="type", tag="error", omit_defaults=True, kw_only=True):
     """What was wrong with a client's message; nothing has changed. ``temporary``: the same may work later."""
 
     id: RequestId = None
-    code: str
+    code: ErrorCode
     message: str
     temporary: bool = False
 
 
-ServerMessage = Hello | Subscribed | Unsubscribed | MetricsMessage | AlertMessage | Pong | ErrorMessage
+ServerMessage = Hello | Subscribed | Unsubscribed | HistoryMessage | MetricsMessage | AlertMessage | Pong | ErrorMessage
 
 
 encode = msgspec.json.Encoder().encode

@@ -1,27 +1,24 @@
 """From a client's text to a request, or to the error it is answered with."""
 
+import re
 from typing import Any
 
 import msgspec
 
 from tidemark.events import DEFAULT_SITE
+from websocket_gateway.codes import BAD_JSON, INVALID_FIELD, UNKNOWN_ACTION, UNKNOWN_METRIC
 from websocket_gateway.protocol import (
     ALL_METRICS,
+    NUMBERS,
     WIRE_NAMES,
     ErrorMessage,
+    History,
     Ping,
     Request,
     RequestId,
     Subscribe,
     Unsubscribe,
 )
-
-BAD_JSON = "bad_json"
-UNKNOWN_ACTION = "unknown_action"
-UNKNOWN_METRIC = "unknown_metric"
-INVALID_FIELD = "invalid_field"
-TOO_MANY_SITES = "too_many_sites"
-RATE_LIMITED = "rate_limited"
 
 
 class RequestError(Exception):
@@ -34,12 +31,13 @@ class RequestError(Exception):
 
 _requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 
-_METRIC_NAMES = "names out of " + ", ".join(WIRE_NAMES)
 _EXPECTED = {
-    "action": "subscribe, unsubscribe or ping",
-    "metrics": f"a list of {_METRIC_NAMES}",
+    "action": "subscribe, unsubscribe, history or ping",
+    "metrics": "a list of names out of " + ", ".join(WIRE_NAMES),
     "site": "a string of 1 to 64 characters",
     "id": "an integer or a string of at most 64 characters",
+    "minutes": "5, 15 or 60",
+    "since": "an object of epoch (a string), offset and alertOffset (integers, 0 or more)",
 }
 
 
@@ -50,22 +48,23 @@ def decode_request(raw: str | bytes) -> Request:
     except (msgspec.DecodeError, RecursionError) as error:
         raise RequestError(_why_not(raw, error)) from None
     if not isinstance(request, Ping):
+        known = [wire for wire, name in WIRE_NAMES.items() if name in NUMBERS or not isinstance(request, History)]
         for name in request.metrics or ():
-            if name not in WIRE_NAMES:
-                text = f"metrics: expected {_METRIC_NAMES}, got {_shown(name)}"
+            if name not in known:
+                text = f"metrics: expected names out of {', '.join(known)}, got {_shown(name)}"
                 raise RequestError(ErrorMessage(id=request.id, code=UNKNOWN_METRIC, message=text))
     return request
 
 
-def site_of(request: Subscribe | Unsubscribe) -> str:
+def site_of(request: Subscribe | Unsubscribe | History) -> str:
     """Return the site a request is about; absent means the default site."""
     return request.site or DEFAULT_SITE
 
 
-def metrics_of(request: Subscribe | Unsubscribe) -> frozenset[str]:
-    """Return the metrics a request is about, by their names in topics; absent means all."""
+def metrics_of(request: Subscribe | Unsubscribe | History) -> frozenset[str]:
+    """Return the metrics a request is about, by their names in topics; absent means all that it may be about."""
     if request.metrics is None:
-        return ALL_METRICS
+        return NUMBERS if isinstance(request, History) else ALL_METRICS
     return frozenset(WIRE_NAMES[name] for name in request.metrics)
 
 
@@ -83,10 +82,10 @@ def _why_not(raw: str | bytes, error: Exception) -> ErrorMessage:
 
 
 def _field(error: Exception) -> str:
-    """The top-level field msgspec's message is about; only the missing ``action`` stands in it without a path."""
-    path = str(error).rpartition("`$.")[2].rstrip("`")
-    field = path.partition("[")[0]
-    return field if field in _EXPECTED else "action"
+    """The top-level field msgspec's message is about: the one its path begins with, or that is missing altogether."""
+    text = str(error)
+    found = re.search(r"`\$\.(\w+)", text) or re.search(r"missing required field `(\w+)`", text)
+    return found[1] if found is not None and found[1] in _EXPECTED else "action"
 
 
 def _id_in(parsed: dict[str, Any]) -> RequestId:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from websockets.asyncio.server import ServerConnection, broadcast
 
 from websocket_gateway.client import Client
+from websocket_gateway.hub import Hub
 
 #: A client's unsent bytes, here and in the kernel. Little: what waits is no longer the newest when it arrives.
 WRITE_LIMIT_BYTES = 16_384
@@ -22,12 +23,14 @@ def now_ms() -> int:
 
 
 class Session:
-    """A client and its connection. ``closing``: it has been told to go."""
+    """A client and its connection. ``closing``: it has been told to go. ``asked``: what is being answered aside."""
 
     def __init__(self, connection: ServerConnection, client: Client) -> None:
         self.connection = connection
         self.client = client
         self.closing = False
+        self.address = str(connection.remote_address[0])
+        self.asked: set[asyncio.Task[None]] = set()
         self._unsent = 0
         self._moved_at = time.monotonic()
         connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
@@ -40,8 +43,17 @@ class Session:
         self._unsent = unsent
         return unsent < WRITE_LIMIT_BYTES
 
-    def send(self, message: bytes) -> None:
-        """Write a text message without waiting; a connection that is closing drops it."""
+    def deliver(self, hub: Hub) -> bool:
+        """Send the client all there is, or as much as it can take, without waiting; say whether that was all."""
+        while self.has_room():
+            message = hub.next_message(self.client)
+            if message is None:
+                return True
+            self._send(message)
+        return False
+
+    def _send(self, message: bytes) -> None:
+        """Write a text message; a connection that is closing drops it."""
         broadcast((self.connection,), message, text=True)
         self._unsent = self.connection.transport.get_write_buffer_size()
 

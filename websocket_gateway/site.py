@@ -5,14 +5,12 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from tidemark.results import LISTS, METRICS, Alert, Dimension, MetricUpdate
-from websocket_gateway.protocol import WIRE_NAMES, MetricsMessage, Point, Snapshot, Values, Window
-from websocket_gateway.series import Series
+from tidemark.results import LISTS, METRICS, Dimension, MetricUpdate
+from websocket_gateway.protocol import WIRE_NAMES, AlertMessage, Limits, MetricsMessage, Point, Snapshot, Values, Window
+from websocket_gateway.series import NOTHING_SENT, Series
 
 #: A snapshot holds so many alerts.
 RECENT_ALERTS = 20
-#: Older than every state: what has changed since then is everything.
-NOTHING_SENT = -1
 
 _TO_WIRE = {name: wire for wire, name in WIRE_NAMES.items()}
 
@@ -27,23 +25,30 @@ class Shown(Struct):
 
 
 class Site:
-    """The windows and alerts of one site. ``updated_at`` (ms): when it last heard something."""
+    """The last ``limits.points`` windows and ``limits.alerts`` alerts of one site.
 
-    def __init__(self, name: str, points: int) -> None:
+    ``updated_at`` (ms): when it last heard something. ``since``: nothing is known of what came up to this offset.
+    """
+
+    def __init__(self, name: str, limits: Limits, since: int) -> None:
         self.name = name
         self.updated_at = 0
-        self._series = {metric: Series(points) for metric in METRICS}
+        self._since = since
+        self._series = {metric: Series(limits.points) for metric in METRICS}
         self._shown = {metric: Shown() for metric in METRICS}
-        self._alerts: deque[Alert] = deque(maxlen=RECENT_ALERTS)
+        self._alerts: deque[AlertMessage] = deque(maxlen=limits.alerts)
+        self._forgotten_alert = NOTHING_SENT
 
     def take(self, update: MetricUpdate, now: int) -> bool:
         """Keep an update that is news; say whether it is. It is shown from the next ``turn`` on."""
         self.updated_at = now
         return self._series[update.metric].take(update, now)
 
-    def keep_alert(self, alert: Alert, now: int) -> None:
-        """Remember an alert for later snapshots."""
+    def keep_alert(self, alert: AlertMessage, now: int) -> None:
+        """Remember an alert for later snapshots and for clients that come back."""
         self.updated_at = now
+        if len(self._alerts) == self._alerts.maxlen:
+            self._forgotten_alert = self._alerts[0].offset
         self._alerts.append(alert)
 
     def turn(self, now: int, offset: int) -> set[str]:
@@ -51,9 +56,12 @@ class Site:
         changed = set()
         for metric, series in self._series.items():
             shown = self._shown[metric]
+            series.turn(now, offset)
             ended, current = series.ended(now), series.current(now)
             if ended is not shown.ended:
                 shown.ended, shown.ended_offset = ended, offset
+                changed.add(metric)
+            elif series.newest == offset:
                 changed.add(metric)
             if current is not shown.current:
                 shown.current, shown.current_offset = current, offset
@@ -66,8 +74,28 @@ class Site:
         return min(turns, default=None)
 
     def changes(self, metrics: frozenset[str], since: int, offset: int, now: int) -> MetricsMessage:
-        """Return what has changed of these metrics after the state ``since``; NOTHING_SENT gives all."""
-        return MetricsMessage(site=self.name, offset=offset, timestamp=now, **self._flat(metrics, since))
+        """Return what has changed of these metrics after the state ``since``; NOTHING_SENT gives the newest of all."""
+        flat = self._flat(metrics, since)
+        if since != NOTHING_SENT and (earlier := self._earlier(metrics, since, now)):
+            flat["earlier"] = earlier
+        return MetricsMessage(site=self.name, offset=offset, timestamp=now, **flat)
+
+    def remembers(self, metrics: frozenset[str], since: int, alert_since: int) -> bool:
+        """Say whether all is still known that came after these offsets: of the metrics, and of the alerts."""
+        forgotten = max((self._series[metric].forgotten for metric in metrics), default=NOTHING_SENT)
+        return since >= max(forgotten, self._since) and alert_since >= max(self._forgotten_alert, self._since)
+
+    def has_changed(self, metrics: frozenset[str], since: int) -> bool:
+        """Say whether ``changes`` would tell anything."""
+        return any(
+            max(self._shown[metric].ended_offset, self._shown[metric].current_offset, self._series[metric].newest)
+            > since
+            for metric in metrics
+        )
+
+    def alerts_after(self, offset: int) -> list[AlertMessage]:
+        """Return the alerts that came after an offset, oldest first."""
+        return [alert for alert in self._alerts if alert.offset > offset]
 
     def snapshot(self, metrics: frozenset[str], offset: int, now: int) -> Snapshot:
         """Return the whole state of these metrics with their last points and the site's last alerts."""
@@ -75,7 +103,17 @@ class Site:
             _TO_WIRE[metric]: [_point(update) for update in self._series[metric].points(now)] for metric in metrics
         }
         flat = self._flat(metrics, NOTHING_SENT)
-        return Snapshot(site=self.name, offset=offset, timestamp=now, points=points, alerts=list(self._alerts), **flat)
+        alerts = list(self._alerts)[-RECENT_ALERTS:]
+        return Snapshot(site=self.name, offset=offset, timestamp=now, points=points, alerts=alerts, **flat)
+
+    def _earlier(self, metrics: frozenset[str], since: int, now: int) -> dict[str, list[Point]]:
+        earlier = {}
+        for metric in METRICS:
+            newest = self._shown[metric].ended
+            if metric in metrics and newest is not None and self._series[metric].newest > since:
+                changed = self._series[metric].changed(since, now)
+                earlier[_TO_WIRE[metric]] = [_point(one) for one in changed if one.window_end < newest.window_end]
+        return {wire: points for wire, points in earlier.items() if points}
 
     def _flat(self, metrics: frozenset[str], since: int) -> dict[str, Any]:
         shown = {metric: self._shown[metric] for metric in METRICS if metric in metrics}

@@ -29,7 +29,7 @@ def render(watched: Watched, parts: Sequence[Part] | None, now: int, width: int,
 
     What does not fit is left out: lists and alerts get shorter, then go.
     """
-    footer = [] if parts is None else [_parts_line(parts)]
+    footer = [] if parts is None else [_page_line(watched), _parts_line(parts)]
     free = height - 2 - len(footer)
     numbers: RenderableType = _numbers(watched, width)
     if width >= WIDE:
@@ -140,6 +140,10 @@ def _parts_line(parts: Sequence[Part]) -> Text:
             line.append(f" ↻{part.restarts}", "dim")
         line.append("  ")
     return line if parts else line.append("parts: not known", "dim")
+
+
+def _page_line(watched: Watched) -> Text:
+    return Text.assemble(("dashboard ", "dim"), (harmless(watched.page), "cyan"), no_wrap=True, overflow="ellipsis")
 
 
 def _table(*, expand: bool) -> Table:

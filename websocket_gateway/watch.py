@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 from rich.console import Console
 from rich.live import Live
 from websockets.asyncio.client import connect
@@ -17,17 +19,51 @@ from websocket_gateway.parts import Part, read_parts
 from websocket_gateway.plain import Lines
 from websocket_gateway.protocol import Subscribe, decode_server_message, encode
 from websocket_gateway.session import now_ms
+from websocket_gateway.tokens import make_token
 from websocket_gateway.view import render
 from websocket_gateway.watched import Watched
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 5.0
+#: A connection is made anew after a day.
+TOKEN_S = 86_400
 DRAW_S, PRINT_S = 0.25, 1.0
 #: A snapshot with many countries is larger than the library's 1 MiB.
 MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024
 
 
+class Keys(Struct, frozen=True):
+    """What is known of the own gateway: the secret of its tokens (each connection gets one), and its certificate."""
+
+    secret: str = ""
+    certificate: Path | None = None
+
+    def headers(self, site: str) -> dict[str, str]:
+        """Return the headers of a connection that shows a site."""
+        if not self.secret:
+            return {}
+        return {"Authorization": f"Bearer {make_token(self.secret, [site], now_ms() // 1000 + TOKEN_S)}"}
+
+    def trust(self) -> ssl.SSLContext | None:
+        """Return how the gateway proves itself: by this certificate, whatever name is in it. None: as the url says."""
+        if self.certificate is None:
+            return None
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = False
+        return context
+
+
+NO_KEYS = Keys()
+
+
 async def watch(
-    url: str, site: str, console: Console, *, state_file: Path | None = None, duration_s: float | None = None
+    url: str,
+    site: str,
+    console: Console,
+    *,
+    keys: Keys = NO_KEYS,
+    state_file: Path | None = None,
+    duration_s: float | None = None,
 ) -> None:
     """Show a site until SIGINT, SIGTERM or the end of the duration: drawn on a terminal, else a line a second.
 
@@ -39,7 +75,7 @@ async def watch(
     watched = Watched(site, url)
     show = _draw(watched, state_file, console) if console.is_terminal else _print(watched, stop)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_follow(watched)), tasks.create_task(show)]
+        running = [tasks.create_task(_follow(watched, keys)), tasks.create_task(show)]
         with suppress(TimeoutError):
             async with asyncio.timeout(duration_s):
                 await stop.wait()
@@ -47,18 +83,18 @@ async def watch(
             task.cancel()
 
 
-async def _follow(watched: Watched) -> None:
+async def _follow(watched: Watched, keys: Keys) -> None:
     """Keep a subscription, for ever; wait longer after each attempt that got no answer."""
     delay = FIRST_RETRY_S
     while True:
-        told = watched.snapshots
+        answered = watched.subscribed
         try:
-            await _listen(watched)
+            await _listen(watched, keys)
         except ConnectionClosed as error:
             watched.lost(f"the gateway has closed the connection ({error})")
         except (OSError, WebSocketException) as error:
             watched.lost(f"no connection to {watched.url} ({_reason(error)})")
-        delay = FIRST_RETRY_S if watched.snapshots > told else min(2 * delay, LAST_RETRY_S)
+        delay = FIRST_RETRY_S if watched.subscribed > answered else min(2 * delay, LAST_RETRY_S)
         await asyncio.sleep(delay)
 
 
@@ -67,12 +103,18 @@ def _reason(error: Exception) -> str:
     return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
 
 
-async def _listen(watched: Watched) -> None:
+async def _listen(watched: Watched, keys: Keys) -> None:
     """Subscribe and take messages until the connection ends. Raises what ended it."""
     async with connect(
-        watched.url, proxy=None, compression=None, max_size=MAX_SNAPSHOT_BYTES, close_timeout=1
+        watched.url,
+        additional_headers=keys.headers(watched.site),
+        ssl=keys.trust(),
+        proxy=None,
+        compression=None,
+        max_size=MAX_SNAPSHOT_BYTES,
+        close_timeout=1,
     ) as connection:
-        await connection.send(encode(Subscribe(site=watched.site)), text=True)
+        await connection.send(encode(Subscribe(site=watched.site, since=watched.since)), text=True)
         while True:
             message = await connection.recv(decode=False)
             with suppress(msgspec.DecodeError):  # a newer gateway may say more than this client knows

@@ -14,6 +14,7 @@ from websocket_gateway.protocol import (
     MetricsMessage,
     Point,
     ServerMessage,
+    Since,
     Snapshot,
     Subscribed,
     Values,
@@ -44,8 +45,9 @@ class Metric(Struct):
 class Watched:
     """The state of one site as its gateway tells it.
 
-    ``trouble``: what went wrong last, None once a gateway has said hello. ``snapshots`` and ``alerts_seen``: how many
-    have come, alerts of a snapshot not counted. Times are ms since the epoch, by the gateway's clock.
+    ``trouble``: what went wrong last, None once a gateway has said hello. ``subscribed`` and ``alerts_seen``: how many
+    answers and alerts have come, alerts of a snapshot not counted. ``since``: what to subscribe with after a lost
+    connection. Times are ms since the epoch, by the gateway's clock.
     """
 
     def __init__(self, site: str, url: str) -> None:
@@ -56,8 +58,15 @@ class Watched:
         self.metrics = {name: Metric() for name in WIRE_NAMES.values()}
         self.alerts: deque[Alert] = deque(maxlen=ALERTS)
         self.alerts_seen = 0
-        self.snapshots = 0
+        self.subscribed = 0
+        self.since: Since | None = None
+        self._epoch = ""
         self._skew = 0
+
+    @property
+    def page(self) -> str:
+        """The dashboard's address: the gateway serves it on the same port."""
+        return self.url.replace("ws", "http", 1)
 
     def lost(self, why: str) -> None:
         """The connection is gone, or none could be made."""
@@ -68,14 +77,20 @@ class Watched:
         """Take a message that came at ``local_now`` by this machine's clock."""
         match message:
             case Hello():
-                self._skew = message.server_time - local_now
+                self._skew, self._epoch = message.server_time - local_now, message.epoch
                 self.connected, self.trouble = True, None
             case Subscribed():
-                self._start_from(decode_snapshot(message.snapshot))
+                self.subscribed += 1
+                if not isinstance(message.snapshot, UnsetType):
+                    self._start_from(decode_snapshot(message.snapshot))
             case MetricsMessage():
                 self._lay_over(message)
+                if self.since is not None:
+                    self.since.offset = message.offset
             case AlertMessage():
                 self.alerts_seen += self._add_alert(message)
+                if self.since is not None:
+                    self.since.alert_offset = message.offset
             case ErrorMessage():
                 self.trouble = f"{message.code}: {message.message}"
 
@@ -98,7 +113,7 @@ class Watched:
         return end if end is not None and self.now(local_now) - end > STALE_AFTER_MS else None
 
     def _start_from(self, snapshot: Snapshot) -> None:
-        self.snapshots += 1
+        self.since = Since(self._epoch, snapshot.offset, snapshot.offset)
         for name, metric in self.metrics.items():
             metric.points = snapshot.points.get(_WIRE[name], [])[-POINTS:]
         self._take_current(snapshot.current)
@@ -106,11 +121,14 @@ class Watched:
             self._add_alert(alert)
 
     def _lay_over(self, message: MetricsMessage) -> None:
+        if not isinstance(message.earlier, UnsetType):
+            for wire, points in message.earlier.items():
+                _add_points(self.metrics[WIRE_NAMES[wire]], points)
         if not isinstance(message.windows, UnsetType):
             for name, metric in self.metrics.items():
                 value, window = getattr(message, name), message.windows.get(_WIRE[name])
                 if value is not UNSET and window is not None:
-                    _add_point(metric, _point(name, value, window))
+                    _add_points(metric, [_point(name, value, window)])
         self._take_current(message.current)
 
     def _take_current(self, current: Values | UnsetType) -> None:
@@ -134,6 +152,6 @@ def _point(name: str, value: Any, window: Window) -> Point:
     return Point(window_end=window.end, value=value, final=window.final)
 
 
-def _add_point(metric: Metric, point: Point) -> None:
-    kept = [known for known in metric.points if known.window_end < point.window_end]
-    metric.points = [*kept, point][-POINTS:]
+def _add_points(metric: Metric, points: list[Point]) -> None:
+    known = {point.window_end: point for point in (*metric.points, *points)}
+    metric.points = [known[end] for end in sorted(known)][-POINTS:]

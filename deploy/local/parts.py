@@ -43,6 +43,12 @@ def manifest_path(settings: Settings) -> Path:
     return settings.data_dir.absolute() / "run" / "manifest.json"
 
 
+def page_url(settings: Settings) -> str:
+    """Return the dashboard's address."""
+    scheme = "http" if settings.gateway_tls_certificate is None else "https"
+    return f"{scheme}://{settings.gateway_host}:{settings.gateway_port}/"
+
+
 def manifests(settings: Settings) -> list[Path]:
     """Return the manifests of this `tidemark up`: one more for each restart of the simulator."""
     present = manifest_path(settings)

@@ -7,7 +7,16 @@ from deploy.local.claim import Claim, owner
 from deploy.local.errors import StackError
 from deploy.local.fetch import Report
 from deploy.local.offsets import end_offsets
-from deploy.local.parts import Options, manifests, part_problems, pipeline, state_path, up_folder, watch_service
+from deploy.local.parts import (
+    Options,
+    manifests,
+    page_url,
+    part_problems,
+    pipeline,
+    state_path,
+    up_folder,
+    watch_service,
+)
 from deploy.local.provision import create_bucket, create_topics
 from deploy.local.restarts import PartState
 from deploy.local.signals import until_stopped
@@ -72,6 +81,7 @@ class _Run:
     def _run(self) -> None:
         self._supervisor.start(self._stack.started)
         self._supervisor.start(pipeline(self._settings, self._options))
+        self._say(f"dashboard: {page_url(self._settings)}")
         # From here on the live view alone writes to the terminal.
         self._quiet = sys.stdout.isatty()
         self._supervisor.start([self._watch])

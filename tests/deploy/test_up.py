@@ -59,6 +59,7 @@ def _all_up(settings: Settings) -> bool:
 def test_a_timed_run_ends_by_itself_with_what_came_of_it(tidemark: Tidemark) -> None:
     output, _ = tidemark("up", "--duration", "12", "--rate", "100").communicate(timeout=150)
     assert tidemark.children[0].returncode == 0, output
+    assert f"dashboard: http://127.0.0.1:{tidemark.settings.gateway_port}/\n" in output
     figures = {line[:17].strip(): line[17:] for line in output.splitlines()}
     sent = re.fullmatch(r"([\d,]+) \([\d,]+/s\)", figures["events sent"])
     results = re.fullmatch(r"([\d,]+) final, ([\d,]+) early", figures["results"])

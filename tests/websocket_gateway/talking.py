@@ -1,6 +1,7 @@
 """A gateway on real servers inside the test's own event loop, and clients that speak JSON to it."""
 
 import asyncio
+import http.client
 import json
 import socket
 import time
@@ -12,6 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tidemark.settings import Settings
 from websocket_gateway.app import running
+from websocket_gateway.hub import Hub
+from websocket_gateway.listening import listen
 from websocket_gateway.protocol import Limits
 from websocket_gateway.server import Gateway
 
@@ -25,6 +28,16 @@ async def gateway_of(settings: Settings, **limits: int) -> AsyncIterator[Gateway
     limits.setdefault("max_message_bytes", settings.gateway_max_message_bytes)
     async with running(settings, Limits(**limits)) as gateway:
         yield gateway
+
+
+@asynccontextmanager
+async def unfed_gateway(settings: Settings, **limits: int) -> AsyncIterator[Gateway]:
+    """Run a gateway that reads no topics."""
+    gateway = Gateway(Hub("epoch", Limits(max_message_bytes=settings.gateway_max_message_bytes, **limits)))
+    async with listen(gateway, settings, lambda: None):
+        sending = asyncio.create_task(gateway.run())
+        yield gateway
+        sending.cancel()
 
 
 class Talker:
@@ -53,11 +66,24 @@ class Talker:
 
 
 @asynccontextmanager
-async def talker(settings: Settings, **options: Any) -> AsyncIterator[Talker]:
+async def talker(settings: Settings, path: str = "/", **options: Any) -> AsyncIterator[Talker]:
     """Connect to the settings' gateway and read its hello."""
-    url = f"ws://127.0.0.1:{settings.gateway_port}"
+    url = f"ws://127.0.0.1:{settings.gateway_port}{path}"
     async with connect(url, proxy=None, compression=None, close_timeout=1, **options) as connection:
         yield Talker(connection, json.loads(await connection.recv()))
+
+
+async def get(settings: Settings, path: str, method: str = "GET", **headers: str) -> tuple[int, Message, bytes]:
+    """Ask the settings' gateway for a path, written as it is; return status, headers (small letters) and body."""
+
+    def ask() -> tuple[int, Message, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", settings.gateway_port, timeout=DEADLINE_S)
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        told = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, told, response.read()
+
+    return await asyncio.to_thread(ask)
 
 
 async def eventually(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:

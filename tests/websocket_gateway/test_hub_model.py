@@ -1,16 +1,24 @@
-"""A client that lays the messages over each other always ends up with the true state, whatever happens in between."""
+"""A client that lays the messages over each other always ends up with the true state, whatever happens in between.
+
+However slow it reads, and whenever it loses its connection and what was under way in it.
+"""
 
 import json
+from operator import itemgetter
 from typing import Any
 
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec import UNSET
 
-from tests.websocket_gateway.made import update
+from tests.websocket_gateway.made import alert, update
 from tidemark.results import ACTIVE_USERS, CONVERSION_RATE, POPULAR_CONTENT, MetricUpdate
+from websocket_gateway.client import Client
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import Limits, Subscribed
+from websocket_gateway.protocol import Limits, Subscribed, encode
+
+Point = tuple[int, object, bool]
 
 POINTS = 3
 WIRE = {ACTIVE_USERS: "activeUsers", CONVERSION_RATE: "conversionRate", POPULAR_CONTENT: "popularContent"}
@@ -24,6 +32,7 @@ class Truth:
         self.windows: dict[tuple[str, str], dict[int, MetricUpdate]] = {
             (site, metric): {} for site in SITES for metric in WIRE
         }
+        self.alerts: dict[str, list[str]] = {site: [] for site in SITES}
 
     def take(self, new: MetricUpdate) -> None:
         windows = self.windows[new.site_id, new.metric]
@@ -59,29 +68,89 @@ def _shown(one: MetricUpdate) -> object:
 
 
 class Reader:
-    """A client that merges what it is sent; ``offset`` is that of the last message about each site."""
+    """A client that merges what it is sent and resumes after a lost connection."""
 
     def __init__(self, hub: Hub, now: int) -> None:
-        self.client, _ = hub.connect(now)
+        self.client: Client | None = hub.connect(now)[0]
         self.metrics: dict[str, set[str]] = {}
         self.states: dict[str, dict[str, object]] = {}
+        self.points: dict[str, dict[str, dict[int, Point]]] = {}
+        self.alerts: dict[str, list[str]] = {}
         self.offsets: dict[str, int] = {}
+        self.alert_offsets: dict[str, int] = {}
 
-    def lay_over(self, site: str, message: dict[str, Any]) -> None:
-        assert message.pop("offset") > self.offsets.get(site, -1)
-        self.states[site] |= {
-            name: value for name, value in message.items() if name not in ("type", "site", "timestamp")
-        }
+    def subscribe(self, hub: Hub, now: int, site: str, since: dict[str, object] | None = None) -> bool:
+        """Subscribe; say whether a snapshot came."""
+        wanted = [WIRE[metric] for metric in sorted(self.metrics[site])]
+        request = {"action": "subscribe", "site": site, "metrics": wanted, "since": since}
+        assert self.client is not None
+        answer = hub.receive(self.client, json.dumps(request), now)
+        assert isinstance(answer, Subscribed)
+        if answer.snapshot is UNSET:
+            assert answer.recovered is True
+            return False
+        assert answer.recovered is (UNSET if since is None else False)
+        snapshot = json.loads(encode(answer))["snapshot"]
+        points = snapshot.pop("points")
+        self.points[site] = {name: {one["windowEnd"]: _point(one) for one in points[name]} for name in wanted}
+        self.alerts[site] = [one["alertId"] for one in snapshot.pop("alerts")]
+        self.offsets[site] = self.alert_offsets[site] = snapshot["offset"]
+        self.states[site] = _told(snapshot)
+        return True
+
+    def leave(self, hub: Hub) -> None:
+        """Lose the connection, and what was in its outbox."""
+        if self.client is not None:
+            hub.disconnect(self.client)
+        self.client = None
+
+    def resume(self, hub: Hub, now: int) -> None:
+        """Come back on another connection."""
+        self.client, hello = hub.connect(now)
+        for site in self.metrics:
+            since = {"epoch": hello.epoch, "offset": self.offsets[site], "alertOffset": self.alert_offsets[site]}
+            self.subscribe(hub, now, site, since)
 
     def read(self, hub: Hub, at_most: int) -> None:
         for _ in range(at_most):
-            encoded = hub.next_message(self.client)
+            encoded = None if self.client is None else hub.next_message(self.client)
             if encoded is None:
                 return
             message = json.loads(encoded)
-            offset = message["offset"]
-            self.lay_over(message["site"], message)
-            self.offsets[message["site"]] = offset
+            if message["type"] == "alert":
+                self._take_alert(message)
+            else:
+                self._lay_over(message)
+
+    def _take_alert(self, message: dict[str, Any]) -> None:
+        site = message["siteId"]
+        assert message["offset"] > self.alert_offsets[site]
+        self.alert_offsets[site] = message["offset"]
+        self.alerts[site].append(message["alertId"])
+
+    def _lay_over(self, message: dict[str, Any]) -> None:
+        site = message["site"]
+        assert message["offset"] > self.offsets[site]
+        self.offsets[site] = message["offset"]
+        told = _told(message)
+        self.states[site] |= told
+        for name, earlier in message.get("earlier", {}).items():
+            assert earlier
+            for one in earlier:
+                assert self.points[site][name].get(one["windowEnd"]) != _point(one), "told twice"
+                self.points[site][name][one["windowEnd"]] = _point(one)
+        for name, window in message.get("windows", {}).items():
+            if name in told:
+                self.points[site][name][window["end"]] = (window["end"], told[name], window["final"])
+
+
+def _point(told: dict[str, Any]) -> Point:
+    return told["windowEnd"], told.get("dimensions", told["value"]), told["final"]
+
+
+def _told(message: dict[str, Any]) -> dict[str, object]:
+    others = ("type", "site", "timestamp", "offset", "earlier")
+    return {name: value for name, value in message.items() if name not in others}
 
 
 class HubMachine(RuleBasedStateMachine):
@@ -93,6 +162,8 @@ class HubMachine(RuleBasedStateMachine):
         self.hub = Hub("epoch", Limits(points=POINTS, simple_interval_ms=10**9, max_messages_per_second=10**6))
         self.truth = Truth()
         self.readers = [Reader(self.hub, self.now) for _ in range(3)]
+        for number in range(3):
+            self.subscribe(number, "default", set(WIRE))
 
     @rule(
         site=st.sampled_from(SITES),
@@ -114,6 +185,19 @@ class HubMachine(RuleBasedStateMachine):
     def wait(self, ms: int) -> None:
         self.now += ms
 
+    @rule(
+        site=st.sampled_from(SITES),
+        metric=st.sampled_from(sorted(WIRE)),
+        flushed=st.lists(st.booleans(), min_size=1, max_size=POINTS + 1),
+    )
+    def windows_pass(self, site: str, metric: str, flushed: list[bool]) -> None:
+        """One window after the other is open, and shown as such or not, until it ends."""
+        for number, shown in enumerate(flushed):
+            self.update(site, metric, 1, number, 5, number % 2 == 0)
+            if shown:
+                self.flush()
+            self.now += 5_000 if metric == ACTIVE_USERS else 10_000
+
     @rule()
     def flush(self) -> None:
         self.hub.flush(self.now)
@@ -122,41 +206,54 @@ class HubMachine(RuleBasedStateMachine):
     def read(self, number: int, at_most: int) -> None:
         self.readers[number].read(self.hub, at_most)
 
+    @rule(site=st.sampled_from(SITES))
+    def alert(self, site: str) -> None:
+        name = f"{site}-{len(self.truth.alerts[site])}"
+        self.truth.alerts[site].append(name)
+        self.hub.take_alert(alert(name, site), self.now)
+
     @rule(number=st.integers(0, 2), site=st.sampled_from(SITES), metrics=st.sets(st.sampled_from(sorted(WIRE))))
     def subscribe(self, number: int, site: str, metrics: set[str]) -> None:
         reader = self.readers[number]
-        request = {"action": "subscribe", "site": site, "metrics": [WIRE[metric] for metric in metrics]}
-        answer = self.hub.receive(reader.client, json.dumps(request), self.now)
-        assert isinstance(answer, Subscribed)
-        snapshot = json.loads(bytes(answer.snapshot))
-        reader.metrics[site], reader.states[site] = metrics, {}
-        points, at = snapshot.pop("points"), snapshot["timestamp"]
-        assert {name: [point["windowEnd"] for point in shown] for name, shown in points.items()} == {
-            WIRE[metric]: [one.window_end for one in self.truth.points(site, metric, at)] for metric in metrics
-        }
-        reader.offsets[site] = snapshot.pop("offset")
-        reader.states[site] = {
-            name: value for name, value in snapshot.items() if name not in ("site", "timestamp", "alerts")
-        }
+        if reader.client is not None:
+            reader.metrics[site] = metrics
+            assert reader.subscribe(self.hub, self.now, site)
 
     @rule(number=st.integers(0, 2), site=st.sampled_from(SITES))
     def unsubscribe(self, number: int, site: str) -> None:
         reader = self.readers[number]
-        self.hub.receive(reader.client, json.dumps({"action": "unsubscribe", "site": site}), self.now)
-        reader.metrics.pop(site, None)
+        if reader.client is not None:
+            self.hub.receive(reader.client, json.dumps({"action": "unsubscribe", "site": site}), self.now)
+            reader.metrics.pop(site, None)
+
+    @rule(number=st.integers(0, 2))
+    def leave(self, number: int) -> None:
+        self.readers[number].leave(self.hub)
+
+    @rule(number=st.integers(0, 2))
+    def resume(self, number: int) -> None:
+        self.readers[number].leave(self.hub)
+        self.readers[number].resume(self.hub, self.now)
 
     @rule()
     def everyone_catches_up(self) -> None:
         self.hub.flush(self.now)
         for reader in self.readers:
+            if reader.client is None:
+                reader.resume(self.hub, self.now)
             reader.read(self.hub, 1_000)
             for site, metrics in reader.metrics.items():
                 assert reader.states[site] == self.truth.state(site, metrics, self.now)
+                assert reader.alerts[site] == self.truth.alerts[site]
+                for metric in metrics:
+                    points = self.truth.points(site, metric, self.now)
+                    told = sorted(reader.points[site][WIRE[metric]].values(), key=itemgetter(0))[-POINTS:]
+                    assert told == [(one.window_end, _shown(one), one.final) for one in points]
 
     @invariant()
     def outboxes_are_bounded(self) -> None:
         for reader in getattr(self, "readers", ()):
-            assert len(reader.client._changed) <= len(SITES)
+            assert reader.client is None or len(reader.client._changed) <= len(SITES)
 
 
 TestHub = HubMachine.TestCase

@@ -1,11 +1,8 @@
 import pytest
 
-from websocket_gateway.protocol import Ping, Request, Subscribe, Unsubscribe
+from websocket_gateway.codes import BAD_JSON, INVALID_FIELD, UNKNOWN_ACTION, UNKNOWN_METRIC
+from websocket_gateway.protocol import Ping, Request, Since, Subscribe, Unsubscribe
 from websocket_gateway.requests import (
-    BAD_JSON,
-    INVALID_FIELD,
-    UNKNOWN_ACTION,
-    UNKNOWN_METRIC,
     RequestError,
     decode_request,
     metrics_of,
@@ -20,6 +17,7 @@ from websocket_gateway.requests import (
         ('{"action":"subscribe","site":null,"metrics":null}', Subscribe()),
         (b'{"action":"subscribe","site":"a","metrics":["bounceRate"],"id":7}', Subscribe(["bounceRate"], "a", 7)),
         ('{"action":"subscribe","metrics":[]}', Subscribe([])),
+        ('{"action":"subscribe","since":{"epoch":"e","offset":3}}', Subscribe(since=Since("e", 3))),
         ('{"action":"unsubscribe","id":"x"}', Unsubscribe(id="x")),
         ('{"action":"ping","since":{"epoch":"e"}}', Ping()),
         (' {"id": 1, "action": "ping"} ', Ping(1)),
@@ -44,7 +42,7 @@ def test_absent_site_and_metrics_mean_the_default_site_and_all_metrics() -> None
         ("", BAD_JSON, ["message: expected JSON, got"]),
         ("[" * 5_000, BAD_JSON, ["message: expected JSON, got"]),
         ("[1]", BAD_JSON, ["message: expected a JSON object, got list [1]"]),
-        ("{}", UNKNOWN_ACTION, ["action: expected subscribe, unsubscribe or ping, got nothing"]),
+        ("{}", UNKNOWN_ACTION, ["action: expected subscribe, unsubscribe, history or ping, got nothing"]),
         ('{"action":"stop"}', UNKNOWN_ACTION, ["action: expected subscribe", "got str 'stop'"]),
         ('{"action":["ping"]}', UNKNOWN_ACTION, ["action: expected subscribe", "got list ['ping']"]),
         (
@@ -60,6 +58,11 @@ def test_absent_site_and_metrics_mean_the_default_site_and_all_metrics() -> None
             ["site: expected a string of 1 to 64 characters, got int 5"],
         ),
         ('{"action":"unsubscribe","site":""}', INVALID_FIELD, ["site: expected", "got str ''"]),
+        ('{"action":"subscribe","since":5}', INVALID_FIELD, ["since: expected an object of epoch", "got int 5"]),
+        ('{"action":"subscribe","since":{"epoch":"e","offset":-1}}', INVALID_FIELD, ["since: expected an object"]),
+        ('{"action":"history","minutes":7}', INVALID_FIELD, ["minutes: expected 5, 15 or 60, got int 7"]),
+        ('{"action":"history"}', INVALID_FIELD, ["minutes: expected 5, 15 or 60, got nothing"]),
+        ('{"action":"history","minutes":5,"metrics":["popularContent"]}', UNKNOWN_METRIC, ["got str 'popularContent'"]),
         ('{"action":"ping","id":1.5}', INVALID_FIELD, ["id: expected an integer or a string", "got float 1.5"]),
     ],
 )

@@ -7,13 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import OwnStack
 from tests.websocket_gateway.made import Results, alert, update
@@ -22,6 +21,7 @@ from tests.websocket_gateway.talking import (
     Message,
     eventually,
     gateway_of,
+    get,
     now_window,
     talker,
     wait_for_port,
@@ -97,19 +97,6 @@ def test_nothing_comes_after_unsubscribe(settings: Settings) -> None:
     asyncio.run(scenario())
 
 
-def test_a_web_page_of_another_origin_is_refused(settings: Settings) -> None:
-    async def scenario() -> None:
-        async with gateway_of(settings):
-            with pytest.raises(InvalidStatus) as refused:
-                async with talker(settings, origin="http://evil.example"):
-                    pass
-            assert refused.value.response.status_code == 403
-            async with talker(settings, origin=settings.gateway_origins[0]) as client:
-                assert client.hello["type"] == "hello"
-
-    asyncio.run(scenario())
-
-
 def test_a_message_too_big_or_too_many_of_them_end_the_connection(settings: Settings) -> None:
     async def scenario() -> None:
         async with gateway_of(settings, max_messages_per_second=5):
@@ -162,14 +149,9 @@ def test_records_that_are_no_results_are_counted_and_passed_over(settings: Setti
     asyncio.run(scenario())
 
 
-def test_the_health_page_and_the_count_of_connections(settings: Settings) -> None:
-    def health() -> tuple[int, bytes]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{settings.gateway_port}/health", timeout=5) as response:
-            return response.status, response.read()
-
+def test_connections_are_counted(settings: Settings) -> None:
     async def scenario() -> None:
         async with gateway_of(settings):
-            assert await asyncio.to_thread(health) == (200, b"ok\n")
             assert connections() == 0
             async with talker(settings), talker(settings):
                 assert connections() == 2
@@ -194,17 +176,30 @@ def test_two_gateways_both_show_everything(settings: Settings) -> None:
     asyncio.run(scenario())
 
 
-def test_the_gateway_starts_before_its_broker_and_outlives_its_death(own_stack: OwnStack) -> None:
+def test_the_gateway_starts_before_its_broker_and_outlives_its_death_and_says_when_it_is_ready(
+    own_stack: OwnStack,
+) -> None:
     settings, broker = own_stack.settings, own_stack.kafka[0]
+
+    async def readiness(wanted: int) -> bytes:
+        end = time.monotonic() + DEADLINE_S
+        while (answer := await get(settings, "/ready"))[0] != wanted:
+            assert time.monotonic() < end, answer
+            await asyncio.sleep(0.05)
+        return answer[2]
 
     async def scenario() -> None:
         await asyncio.to_thread(broker.stop)
         async with gateway_of(settings), talker(settings) as client:
             await client.ask(action="subscribe")
+            assert b"the topics" in await readiness(503)
             await asyncio.to_thread(broker.start)
             await asyncio.to_thread(Results(settings).send, update(ACTIVE_USERS, now_window(), 7))
             await client.until(shows(7))
+            assert await readiness(200) == b"ready\n"
             await asyncio.to_thread(broker.kill)
+            assert b"broker" in await readiness(503)
+            assert (await get(settings, "/health"))[0] == 200
             assert (await client.ask(action="ping"))["type"] == "pong"
             async with talker(settings) as late:
                 answer = await late.ask(action="subscribe")
@@ -212,6 +207,7 @@ def test_the_gateway_starts_before_its_broker_and_outlives_its_death(own_stack: 
             await asyncio.to_thread(broker.start)
             await asyncio.to_thread(Results(settings).send, update(ACTIVE_USERS, now_window(), 8, revision=2))
             await client.until(shows(8))
+            await readiness(200)
 
     asyncio.run(scenario())
 
@@ -222,6 +218,7 @@ def test_told_to_stop_the_command_says_goodbye_and_exits_with_0(
 ) -> None:
     async def scenario(process: subprocess.Popen[bytes]) -> None:
         await asyncio.to_thread(wait_for_port, settings.gateway_port)
+        assert (await get(settings, "/health"))[::2] == (200, b"ok\n")
         async with talker(settings) as client:
             process.send_signal(number)
             with pytest.raises(ConnectionClosed) as closed:

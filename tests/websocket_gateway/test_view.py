@@ -94,6 +94,10 @@ def test_an_unknown_or_missing_file_of_parts_gives_no_footer_or_says_so(stage: S
     assert drawn(stage.watched, 100, 40, [])[-1].strip() == "parts: not known"
 
 
+def test_above_the_parts_stands_the_address_of_the_dashboard(stage: Stage) -> None:
+    assert drawn(stage.watched, 100, 40)[-2].strip() == f"dashboard {stage.watched.url.replace('ws:', 'http:')}"
+
+
 def test_strangers_texts_cannot_steer_the_terminal(stage: Stage) -> None:
     lines = [*drawn(stage.watched, 140, 40), *Lines().next(stage.watched, NOW)]
     assert any("/evil" in line for line in lines)

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from tests.websocket_gateway.made import Results, alert, update
-from tests.websocket_gateway.talking import DEADLINE_S, eventually, gateway_of, now_window
+from tests.websocket_gateway.talking import DEADLINE_S, eventually, gateway_of, now_window, unfed_gateway
 from tidemark.results import ACTIVE_USERS, PAGE_VIEWS_PER_SECOND
 from tidemark.settings import Settings
 
@@ -56,6 +58,18 @@ def test_it_waits_for_the_gateway_shows_numbers_and_alerts_and_ctrl_c_ends_it_wi
 
     with watching(settings, tmp_path) as (process, lines):
         asyncio.run(scenario(process, lines))
+
+
+def test_it_lets_itself_into_a_gateway_that_wants_tokens(unfed: Settings, tmp_path: Path) -> None:
+    guarded = unfed.model_copy(update={"gateway_token_secret": SecretStr("s" * 32)})
+
+    async def scenario(lines: list[str]) -> None:
+        async with unfed_gateway(guarded) as gateway:
+            await gateway.take([update(ACTIVE_USERS, now_window() - 5_000, 41, final=True)])
+            await eventually(lambda: any("41 users" in line for line in lines))
+
+    with watching(guarded, tmp_path) as (_, lines):
+        asyncio.run(scenario(lines))
 
 
 def test_the_duration_ends_it_with_0(settings: Settings, tmp_path: Path) -> None:

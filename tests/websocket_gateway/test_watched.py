@@ -1,7 +1,7 @@
 from tests.websocket_gateway.made import alert, update
 from tidemark.results import ACTIVE_USERS, CONVERSION_RATE, POPULAR_CONTENT
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import Limits, decode_server_message, encode
+from websocket_gateway.protocol import Limits, Subscribe, Subscribed, decode_server_message, encode
 from websocket_gateway.watched import STALE_AFTER_MS, Watched
 
 T = 1_000_020_000  # a multiple of 60 s
@@ -44,6 +44,28 @@ def test_snapshot_and_changes_make_one_row_of_points() -> None:
     stage.flush(T + 5_000)
     assert [point.value for point in users.points] == [1, 3, 4]
     assert users.current is None
+
+
+def test_after_a_lost_connection_only_what_was_missed_is_asked_for() -> None:
+    stage = Stage()
+    stage.hub.take(update(ACTIVE_USERS, T, 1, final=True), T)
+    stage.subscribe()
+    stage.hub.take_alert(alert("a"), T)
+    stage.flush()
+    stage.hub.disconnect(stage.client)
+    stage.watched.lost("gone")
+    stage.hub.take(update(ACTIVE_USERS, T + 5_000, 2, final=True), T)
+    stage.hub.take(update(ACTIVE_USERS, T + 10_000, 3, final=True), T)
+    stage.hub.take_alert(alert("b"), T)
+    stage.client, hello = stage.hub.connect(T)
+    stage.tell(encode(hello))
+    answer = stage.hub.receive(stage.client, encode(Subscribe(since=stage.watched.since)), T)
+    assert isinstance(answer, Subscribed)
+    assert answer.recovered is True
+    stage.tell(encode(answer))
+    stage.flush(T + 10_000)
+    assert [point.value for point in stage.watched.metrics[ACTIVE_USERS].points] == [1, 2, 3]
+    assert stage.watched.alerts_seen == len(stage.watched.alerts) == 2
 
 
 def test_lists_keep_their_entries() -> None:

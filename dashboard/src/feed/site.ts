@@ -1,0 +1,160 @@
+/** One site as the gateway tells it: snapshots and messages laid over each other, without time, sockets or a screen. */
+
+import type { AlertMessage as Alert, Dimension, MetricsMessage, Point, Snapshot, Values, Window } from './messages';
+
+export const SCALARS = [
+  'pageViewsPerSecond',
+  'activeUsers',
+  'conversionRate',
+  'averageSessionDuration',
+  'bounceRate',
+  'revenuePerUser',
+] as const;
+export const LISTS = ['popularContent', 'geographicDistribution'] as const;
+/** Windows of 5 s that follow each other; the others are of 60 s and slide by 10 s. */
+export const TUMBLING: readonly Scalar[] = [
+  'pageViewsPerSecond',
+  'activeUsers',
+  'averageSessionDuration',
+  'bounceRate',
+];
+
+export type Scalar = (typeof SCALARS)[number];
+export type List = (typeof LISTS)[number];
+
+/** What is kept: the longest range that can be shown, and so many alerts. */
+export const KEPT_MS = 3_600_000;
+export const KEPT_ALERTS = 200;
+
+/** A metric's value in a window that has ended at `end` (ms since the epoch, exclusive). */
+export interface Sample {
+  readonly end: number;
+  readonly value: number;
+  readonly final: boolean;
+}
+
+/** A list in its newest window that has ended, largest first. */
+export interface Ranking {
+  readonly end: number;
+  readonly final: boolean;
+  readonly entries: readonly Dimension[];
+}
+
+export interface SiteState {
+  readonly name: string;
+  /** Oldest first, one sample a window. */
+  readonly series: Readonly<Record<Scalar, readonly Sample[]>>;
+  /** Values of the windows that are still open. */
+  readonly current: Readonly<Partial<Record<Scalar, number>>>;
+  readonly lists: Readonly<Partial<Record<List, Ranking>>>;
+  /** Newest first. */
+  readonly alerts: readonly Alert[];
+  /** So many alerts were dropped on their way, because this page was slow. */
+  readonly alertsLost: number;
+  /** The time of this state (ms); 0 before there is any. */
+  readonly at: number;
+  /** How long (ms) after its end the newest settled 5 s window became final. */
+  readonly settledAfter: number | null;
+}
+
+export function emptySite(name: string): SiteState {
+  const series = Object.fromEntries(SCALARS.map((metric) => [metric, [] as Sample[]])) as Record<Scalar, Sample[]>;
+  return { name, series, current: {}, lists: {}, alerts: [], alertsLost: 0, at: 0, settledAfter: null };
+}
+
+/** Take a snapshot. Windows that are known already stay: a final is final in every snapshot. */
+export function withSnapshot(site: SiteState, snapshot: Snapshot): SiteState {
+  const series = { ...site.series };
+  for (const metric of SCALARS) {
+    series[metric] = merged(series[metric], (snapshot.points[metric] ?? []).map(sampleOf));
+  }
+  const lists = { ...site.lists };
+  for (const metric of LISTS) {
+    const last = snapshot.points[metric]?.at(-1);
+    if (last) lists[metric] = { end: last.windowEnd, final: last.final, entries: last.dimensions ?? [] };
+  }
+  const alerts = snapshot.alerts.reduce(withNewAlert, site.alerts);
+  return { ...site, series, lists, alerts, at: snapshot.timestamp, current: scalarsOf(snapshot.current ?? {}) };
+}
+
+/** Take a message about what has changed. */
+export function withMetrics(site: SiteState, message: MetricsMessage): SiteState {
+  let next: SiteState = { ...site, at: message.timestamp };
+  for (const [name, points] of Object.entries(message.earlier ?? {})) {
+    if (isScalar(name)) next = withPoints(next, name, points);
+  }
+  for (const [name, window] of Object.entries(message.windows ?? {})) {
+    const value = message[name as keyof Values];
+    if (value !== undefined) next = withWindow(next, name as keyof Values, value, window, message.timestamp);
+  }
+  return message.current === undefined ? next : { ...next, current: scalarsOf(message.current) };
+}
+
+/** Take points of a metric that are not its newest. */
+export function withPoints(site: SiteState, metric: Scalar, points: readonly Point[]): SiteState {
+  return { ...site, series: { ...site.series, [metric]: merged(site.series[metric], points.map(sampleOf)) } };
+}
+
+/** Take an alert; one that is known already changes nothing. `lagged`: so many before it were dropped. */
+export function withAlert(site: SiteState, alert: Alert, lagged: number): SiteState {
+  const alerts = withNewAlert(site.alerts, alert);
+  return alerts === site.alerts && !lagged ? site : { ...site, alerts, alertsLost: site.alertsLost + lagged };
+}
+
+/** The end (ms) of the newest 5 s window that has ended; null without data. A sliding one would hide a standstill for a minute. */
+export function newestEnd(site: SiteState): number | null {
+  const ends = TUMBLING.flatMap((metric) => site.series[metric].at(-1)?.end ?? []);
+  return ends.length ? Math.max(...ends) : null;
+}
+
+function withWindow(
+  site: SiteState,
+  name: keyof Values,
+  value: number | Dimension[],
+  window: Window,
+  now: number,
+): SiteState {
+  if (Array.isArray(value)) {
+    const ranking = { end: window.end, final: window.final, entries: value };
+    return { ...site, lists: { ...site.lists, [name as List]: ranking } };
+  }
+  const metric = name as Scalar;
+  const before = site.series[metric];
+  const after = merged(before, [{ end: window.end, value, final: window.final }]);
+  if (after === before) return site;
+  const settles = window.final && TUMBLING.includes(metric);
+  const settledAfter = settles ? Math.max(0, now - window.end) : site.settledAfter;
+  return { ...site, settledAfter, series: { ...site.series, [metric]: after } };
+}
+
+/** Lay samples over others, both oldest first. A final stays; the same array comes back when nothing is new. */
+function merged(known: readonly Sample[], more: readonly Sample[]): readonly Sample[] {
+  const byEnd = new Map(known.map((sample) => [sample.end, sample]));
+  const news = more.filter((sample) => !byEnd.get(sample.end)?.final);
+  if (!news.length) return known;
+  for (const sample of news) byEnd.set(sample.end, sample);
+  const all = [...byEnd.values()].sort((a, b) => a.end - b.end);
+  const oldest = (all.at(-1) as Sample).end - KEPT_MS;
+  return all.filter((sample) => sample.end > oldest);
+}
+
+function withNewAlert(alerts: readonly Alert[], alert: Alert): readonly Alert[] {
+  if (alerts.some((known) => known.alertId === alert.alertId)) return alerts;
+  const older = alerts.findIndex((known) => known.timestamp <= alert.timestamp);
+  const place = older < 0 ? alerts.length : older;
+  return alerts.toSpliced(place, 0, alert).slice(0, KEPT_ALERTS);
+}
+
+function isScalar(name: string): name is Scalar {
+  return (SCALARS as readonly string[]).includes(name);
+}
+
+function sampleOf(point: Point): Sample {
+  return { end: point.windowEnd, value: point.value, final: point.final };
+}
+
+function scalarsOf(values: Values): Partial<Record<Scalar, number>> {
+  return Object.fromEntries(
+    SCALARS.flatMap((metric) => (values[metric] === undefined ? [] : [[metric, values[metric]]])),
+  );
+}
