@@ -1,6 +1,7 @@
 """The codes of errors and of closed connections, each with what it means and what a client should do. Pure."""
 
 BAD_JSON = "bad_json"
+BAD_MSGPACK = "bad_msgpack"
 UNKNOWN_ACTION = "unknown_action"
 UNKNOWN_METRIC = "unknown_metric"
 INVALID_FIELD = "invalid_field"
@@ -11,6 +12,7 @@ NO_HISTORY = "no_history"
 
 ERRORS = {
     BAD_JSON: "The message is no JSON object.",
+    BAD_MSGPACK: "The message is no MessagePack map in a binary message; only in that format.",
     UNKNOWN_ACTION: "`action` is missing, or none that this gateway knows.",
     UNKNOWN_METRIC: "`metrics` names one that there is not.",
     INVALID_FIELD: "A field has the wrong type or size; `message` names it, what was expected and what came.",

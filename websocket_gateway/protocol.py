@@ -1,6 +1,6 @@
 """The gateway's messages, by their shape on the wire: what a client may ask, and all that the gateway says.
 
-JSON text, camelCase, times in ms since the epoch. A client sends objects with an ``action``, the gateway sends objects
+Names are camelCase, times in ms since the epoch. A client sends objects with an ``action``, the gateway sends objects
 with a ``type``. Unknown fields are ignored on both sides, so that either may learn new ones first.
 """
 

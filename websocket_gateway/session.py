@@ -9,6 +9,7 @@ from websockets.asyncio.server import ServerConnection, broadcast
 
 from websocket_gateway.client import Client
 from websocket_gateway.hub import Hub
+from websocket_gateway.protocol import ServerMessage
 
 #: A client's unsent bytes, here and in the kernel. Little: what waits is no longer the newest when it arrives.
 WRITE_LIMIT_BYTES = 16_384
@@ -52,9 +53,14 @@ class Session:
             self._send(message)
         return False
 
+    async def tell(self, message: ServerMessage) -> None:
+        """Send the client a message of its own, and wait until it is written. Raises ConnectionClosed."""
+        format = self.client.format
+        await self.connection.send(format.encode(message), text=format.text)
+
     def _send(self, message: bytes) -> None:
-        """Write a text message; a connection that is closing drops it."""
-        broadcast((self.connection,), message, text=True)
+        """Write a message; a connection that is closing drops it."""
+        broadcast((self.connection,), message, text=self.client.format.text)
         self._unsent = self.connection.transport.get_write_buffer_size()
 
     def idle_s(self) -> float:

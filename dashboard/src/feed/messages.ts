@@ -282,6 +282,7 @@ export interface ErrorMessage {
   id?: string | number | null;
   code:
     | 'bad_json'
+    | 'bad_msgpack'
     | 'unknown_action'
     | 'unknown_metric'
     | 'invalid_field'
