@@ -1,4 +1,4 @@
-"""The codes of errors and of closed connections, each with what it means and what a client should do. Pure."""
+"""The codes of errors and of connections that are closed or refused: what each means, what a client should do. Pure."""
 
 BAD_JSON = "bad_json"
 BAD_MSGPACK = "bad_msgpack"
@@ -39,3 +39,13 @@ CLOSES = {
     STALLED: "Too slow: nothing was read for `limits.stallTimeoutMs` though there was something. Connect again.",
     UNAUTHORISED: "The token has expired. Connect again with a new one.",
 }
+
+#: HTTP statuses that a client is answered with instead of being let in.
+REFUSALS = {
+    401: "There must be a token, and there is none, or it is forged, expired or malformed.",
+    403: "The web page comes from an origin that may not connect. At `/sse` also: a site that is not the token's.",
+    429: "Your address has as many live clients as it may. Come back after the seconds of `Retry-After`.",
+    503: "The gateway has as many live clients as it may; then there is a `Retry-After`. Or it stops.",
+}
+#: At /sse one more.
+NOT_SUBSCRIBABLE = {400: "The site or the metrics cannot be subscribed to; the body is the error message, in JSON."}

@@ -221,6 +221,13 @@ class ErrorMessage(Struct, rename="camel", tag_field="type", tag="error", omit_d
     temporary: bool = False
 
 
+class Close(Struct, rename="camel", tag_field="type", tag="close"):
+    """The last event of a stream of Server-Sent Events, with the code and the reason of a WebSocket's close."""
+
+    code: int
+    reason: str
+
+
 ServerMessage = Hello | Subscribed | Unsubscribed | HistoryMessage | MetricsMessage | AlertMessage | Pong | ErrorMessage
 
 
