@@ -52,7 +52,9 @@ class Talker:
     async def next(self) -> Message:
         """Return the next message."""
         async with asyncio.timeout(DEADLINE_S):
-            message: Message = self.format.decode(await self.connection.recv(decode=False))
+            raw = await self.connection.recv()
+        assert isinstance(raw, str) == self.format.text
+        message: Message = self.format.decode(raw)
         return message
 
     async def ask(self, **request: Any) -> Message:

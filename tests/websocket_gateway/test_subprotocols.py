@@ -1,10 +1,13 @@
 """What a real gateway and its clients agree on in the handshake: the format, and whether messages are compressed."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import uvloop
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame
 
 from tests.websocket_gateway.made import alert, update
 from tests.websocket_gateway.talking import now_window, talker, unfed_gateway
@@ -84,8 +87,15 @@ def test_the_client_s_first_known_subprotocol_is_agreed_on_and_without_one_it_is
     uvloop.run(scenario())
 
 
+def noted(sizes: list[int], decode: Callable[..., Frame], frame: Frame, **options: Any) -> Frame:
+    sizes.append(len(frame.data))
+    return decode(frame, **options)
+
+
 @pytest.mark.parametrize("subprotocol", ["tidemark.json", "tidemark.msgpack"])
-def test_messages_are_compressed_by_setting_and_say_the_same(unfed: Settings, subprotocol: str) -> None:
+def test_messages_are_compressed_by_setting_and_say_the_same(
+    unfed: Settings, subprotocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compressing = unfed.model_copy(update={"gateway_compression": True})
 
     async def scenario() -> None:
@@ -99,10 +109,14 @@ def test_messages_are_compressed_by_setting_and_say_the_same(unfed: Settings, su
             assert plain.connection.protocol.extensions == []
             for client in (small, plain):
                 await client.ask(action="subscribe")
+            [deflate] = small.connection.protocol.extensions
+            sizes: list[int] = []
+            monkeypatch.setattr(deflate, "decode", partial(noted, sizes, deflate.decode))
             await gateway.take([lists(end)])
             messages = [await client.next() for client in (small, plain)]
             assert messages[0] == messages[1]
             assert len(messages[0]["current"]["geographicDistribution"]) == 800
+            assert 0 < sum(sizes) < len(plain.format.encode(messages[1])) / 2
 
     uvloop.run(scenario())
 
