@@ -1,7 +1,5 @@
 """One connection as the hub sees it: its subscriptions, and its outbox of what it is still to be sent. Pure."""
 
-from collections import deque
-
 import msgspec
 from msgspec import Struct
 
@@ -32,7 +30,7 @@ class Client:
         self.subscriptions: dict[str, Subscription] = {}
         self.lagged = 0
         self._changed: dict[str, None] = {}
-        self._alerts: deque[tuple[AlertMessage, bytes]] = deque()
+        self._alerts: list[tuple[AlertMessage, bytes]] = []  # a deque is larger while it is empty, as most are
         self._max_alerts = alerts
         self._alert_is_next = True
         self._sites = sites
@@ -53,12 +51,12 @@ class Client:
         """Drop a site: its subscription and what was to be sent of its metrics and alerts."""
         self.subscriptions.pop(site, None)
         self._changed.pop(site, None)
-        self._alerts = deque(waiting for waiting in self._alerts if waiting[0].site_id != site)
+        self._alerts = [waiting for waiting in self._alerts if waiting[0].site_id != site]
 
     def put_alert(self, alert: AlertMessage, encoded: bytes) -> None:
         """Add an alert that goes to many clients, encoded once."""
         if len(self._alerts) == self._max_alerts:
-            self._alerts.popleft()
+            del self._alerts[0]
             self.lagged += 1
         self._alerts.append((alert, encoded))
 
@@ -76,7 +74,7 @@ class Client:
         if not self._alerts:
             return None
         self._alert_is_next = False
-        alert, encoded = self._alerts.popleft()
+        alert, encoded = self._alerts.pop(0)
         if self.lagged:
             encoded = encode(msgspec.structs.replace(alert, lagged=self.lagged))
             self.lagged = 0
