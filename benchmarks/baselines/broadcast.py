@@ -1,6 +1,7 @@
 """What one writes first: every batch of results from Kafka, as one JSON object, to every client.
 
-``once`` encodes an object once and uses ``websockets.broadcast()``, ``each`` encodes it for each client.
+``once`` encodes an object once and uses ``websockets.broadcast()``, ``each`` encodes it for each client. The event
+loop, compression and pings are the gateway's, so that it is the fan-out that differs.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import sys
 import uuid
 from typing import Any
 
+import uvloop
 from confluent_kafka import Consumer
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
@@ -19,6 +21,8 @@ NAMES = {
     "average_session_duration": "averageSessionDuration",
     "conversion_rate": "conversionRate",
     "revenue_per_user": "revenuePerUser",
+    "popular_content": "popularContent",
+    "geographic_distribution": "geographicDistribution",
 }
 clients: set[ServerConnection] = set()
 
@@ -47,14 +51,14 @@ async def main(way: str, servers: str, topic: str, port: int) -> None:
     group = {"bootstrap.servers": servers, "group.id": uuid.uuid4().hex, "auto.offset.reset": "latest"}
     consumer = Consumer(group)
     consumer.subscribe([topic])
-    async with serve(handle, "127.0.0.1", port, compression=None, ping_interval=None):
+    async with serve(handle, "127.0.0.1", port, compression=None, ping_interval=10, ping_timeout=10, backlog=1024):
         while True:
             messages = await asyncio.to_thread(consumer.consume, 500, 0.02)
             updates = [json.loads(message.value() or b"{}") for message in messages if message.error() is None]
-            values = {NAMES[each["metric"]]: each["value"] for each in updates if each.get("metric") in NAMES}
+            values = {NAMES[each["metric"]]: each.get("dimensions", each["value"]) for each in updates}
             if values:
                 send({"type": "metrics", "site": "default", **values}, way == "each")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    uvloop.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
