@@ -1,7 +1,5 @@
 """One connection as the hub sees it: its subscriptions, and its outbox of what it is still to be sent. Pure."""
 
-from collections import deque
-
 import msgspec
 from msgspec import Struct
 
@@ -34,7 +32,7 @@ class Client:
         self.subscriptions: dict[str, Subscription] = {}
         self.lagged = 0
         self._changed: dict[str, None] = {}
-        self._alerts: deque[Shared[AlertMessage]] = deque()
+        self._alerts: list[Shared[AlertMessage]] = []  # a deque is larger while it is empty, as most are
         self._max_alerts = alerts
         self._alert_is_next = True
         self._sites = sites
@@ -55,12 +53,12 @@ class Client:
         """Drop a site: its subscription and what was to be sent of its metrics and alerts."""
         self.subscriptions.pop(site, None)
         self._changed.pop(site, None)
-        self._alerts = deque(waiting for waiting in self._alerts if waiting.message.site_id != site)
+        self._alerts = [waiting for waiting in self._alerts if waiting.message.site_id != site]
 
     def put_alert(self, alert: Shared[AlertMessage]) -> None:
         """Add an alert."""
         if len(self._alerts) == self._max_alerts:
-            self._alerts.popleft()
+            del self._alerts[0]
             self.lagged += 1
         self._alerts.append(alert)
 
@@ -78,7 +76,7 @@ class Client:
         if not self._alerts:
             return None
         self._alert_is_next = False
-        alert = self._alerts.popleft()
+        alert = self._alerts.pop(0)
         if not self.lagged:
             return alert.encoded(self.format)
         told, self.lagged = msgspec.structs.replace(alert.message, lagged=self.lagged), 0

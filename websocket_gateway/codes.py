@@ -35,7 +35,7 @@ CLOSES = {
     GOING_AWAY: "The gateway stops. Connect again, after a random wait of a second or two.",
     TOO_FAST: "Too many messages: more than four times `limits.maxMessagesPerSecond`. Send less before you come again.",
     TOO_BIG: "A message was larger than `limits.maxMessageBytes`. The same message will fail again.",
-    NO_PONG: "No answer to a WebSocket ping (every 10 s) within 10 s, or the gateway has failed. Connect again.",
+    NO_PONG: "No answer within 10 s to a WebSocket ping (after 10 s of silence), or the gateway failed. Connect again.",
     STALLED: "Too slow: nothing was read for `limits.stallTimeoutMs` though there was something. Connect again.",
     UNAUTHORISED: "The token has expired. Connect again with a new one.",
 }

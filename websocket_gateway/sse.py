@@ -62,6 +62,10 @@ class Stream:
         """Return 0: a stream that stalls ends by itself."""
         return 0.0
 
+    def answers(self) -> bool:
+        """Return True: whoever reads events has nothing to answer with."""
+        return True
+
     async def close(self, code: int, reason: str) -> None:
         """Send a last event, and no more."""
         self.closing = True
