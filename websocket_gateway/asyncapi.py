@@ -30,6 +30,7 @@ from websocket_gateway.protocol import (
     Subscribed,
     Unsubscribe,
     Unsubscribed,
+    VisitsMessage,
 )
 
 Document = dict[str, Any]
@@ -43,7 +44,7 @@ _ANSWERS: dict[type[Struct], type[Struct]] = {
     Ping: Pong,
 }
 #: What comes without being asked for.
-_LIVE: tuple[type[Struct], ...] = (Hello, MetricsMessage, AlertMessage)
+_LIVE: tuple[type[Struct], ...] = (Hello, MetricsMessage, AlertMessage, VisitsMessage)
 #: What is sent with its defaults: a reader finds every field, though a decoder could do without.
 _WHOLE: tuple[type[Struct], ...] = (Hello, Limits)
 

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.conftest import ROOT
-from tests.websocket_gateway.made import alert, update
+from tests.websocket_gateway.made import alert, update, visit
 from tidemark.results import ACTIVE_USERS, POPULAR_CONTENT
 from websocket_gateway.asyncapi import document
 from websocket_gateway.codes import CLOSES, ERRORS
@@ -82,9 +82,15 @@ def test_every_reference_leads_somewhere_and_every_schema_is_json_schema() -> No
 def test_what_the_hub_says_is_as_the_document_says() -> None:
     hub = Hub("epoch", Limits())
     client, hello = hub.connect(T)
-    asked = ['{"action":"subscribe","id":1}', '{"action":"ping"}', '{"action":"unsubscribe","site":"b"}', "{"]
+    asked = [
+        '{"action":"subscribe","id":1,"visits":true}',
+        '{"action":"ping"}',
+        '{"action":"unsubscribe","site":"b"}',
+        "{",
+    ]
     hub.take(update(POPULAR_CONTENT, T, 2, dimensions=[("/", 2)]), T)
     hub.take_alert(alert("old"), T)
+    hub.take_visit(visit("a", T), T)
     told = [encode(hello), *(encode(hub.receive(client, raw, T)) for raw in asked)]
     hub.take(update(ACTIVE_USERS, T, 2, final=True), T)
     hub.take(update(ACTIVE_USERS, T + 5_000, 2), T)
@@ -93,7 +99,7 @@ def test_what_the_hub_says_is_as_the_document_says() -> None:
     told += iter(lambda: hub.next_message(client), None)
     names = {DOCUMENT["components"]["messages"][name]["name"]: name for name in NAMES}
     messages = [json.loads(text) for text in told]
-    assert [problems(names[message["type"]], message) for message in messages] == [[]] * 7
+    assert [problems(names[message["type"]], message) for message in messages] == [[]] * 8
 
 
 @pytest.mark.parametrize(
