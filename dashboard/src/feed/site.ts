@@ -1,6 +1,15 @@
 /** One site as the gateway tells it: snapshots and messages laid over each other, without time, sockets or a screen. */
 
-import type { AlertMessage as Alert, Dimension, MetricsMessage, Point, Snapshot, Values, Window } from './messages';
+import type {
+  AlertMessage as Alert,
+  Dimension,
+  MetricsMessage,
+  Point,
+  Snapshot,
+  Values,
+  VisitsMessage,
+  Window,
+} from './messages';
 
 export const SCALARS = [
   'pageViewsPerSecond',
@@ -40,6 +49,8 @@ export interface Ranking {
   readonly entries: readonly Dimension[];
 }
 
+export type Visits = Readonly<Pick<VisitsMessage, 'latest' | 'funnel'>>;
+
 export interface SiteState {
   readonly name: string;
   /** Oldest first, one sample a window. */
@@ -51,6 +62,8 @@ export interface SiteState {
   readonly alerts: readonly Alert[];
   /** So many alerts were dropped on their way, because this page was slow. */
   readonly alertsLost: number;
+  /** The visits that are over, as they were told last; null before that. */
+  readonly visits: Visits | null;
   /** The time of this state (ms); 0 before there is any. */
   readonly at: number;
   /** How long (ms) after its end the newest settled 5 s window became final. */
@@ -59,7 +72,8 @@ export interface SiteState {
 
 export function emptySite(name: string): SiteState {
   const series = Object.fromEntries(SCALARS.map((metric) => [metric, [] as Sample[]])) as Record<Scalar, Sample[]>;
-  return { name, series, current: {}, lists: {}, alerts: [], alertsLost: 0, at: 0, settledAfter: null };
+  const nothing = { current: {}, lists: {}, alerts: [], alertsLost: 0, visits: null, at: 0, settledAfter: null };
+  return { name, series, ...nothing };
 }
 
 /** Take a snapshot. Windows that are known already stay: a final is final in every snapshot. */
@@ -99,6 +113,11 @@ export function withPoints(site: SiteState, metric: Scalar, points: readonly Poi
 export function withAlert(site: SiteState, alert: Alert, lagged: number): SiteState {
   const alerts = withNewAlert(site.alerts, alert);
   return alerts === site.alerts && !lagged ? site : { ...site, alerts, alertsLost: site.alertsLost + lagged };
+}
+
+/** Take the visits, which are told whole each time. */
+export function withVisits(site: SiteState, { latest, funnel }: VisitsMessage): SiteState {
+  return { ...site, visits: { latest, funnel } };
 }
 
 /** The end (ms) of the newest 5 s window that has ended; null without data. A sliding one would hide a standstill for a minute. */

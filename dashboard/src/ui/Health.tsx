@@ -5,6 +5,7 @@ import type { FeedState } from '../feed/feed';
 import { newestEnd, type Sample } from '../feed/site';
 import { POINTS } from '../series';
 import { duration, number } from '../wording';
+import { Fact } from './Fact';
 import { Panel } from './Panel';
 import { useNow } from './useNow';
 
@@ -31,15 +32,6 @@ export function Health({ newest }: { newest: () => FeedState }) {
       </dl>
       <Settled samples={feed.site.series.activeUsers.slice(-POINTS)} />
     </Panel>
-  );
-}
-
-function Fact({ name, value }: { name: string; value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }
 
