@@ -38,7 +38,7 @@ class Journeys:
     def __init__(self, funnel: Sequence[str]) -> None:
         self.updated_at = 0
         self._steps = [*funnel, CONVERSION]
-        self._latest: list[Visit] = []
+        self._latest: list[SessionSummary] = []
         self._minutes: dict[int, _Minute] = {}
 
     def take(self, visit: SessionSummary, now: int) -> bool:
@@ -49,7 +49,7 @@ class Journeys:
 
     def latest(self) -> list[Visit]:
         """Return the visits that ended last, newest first."""
-        return self._latest[::-1]
+        return [_shown(visit) for visit in reversed(self._latest)]
 
     def funnel(self, now: int) -> Funnel:
         """Return the funnel as it is now."""
@@ -70,7 +70,7 @@ class Journeys:
         place = bisect_left(self._latest, (visit.end_time, visit.visit_id), key=_place)
         if place < len(self._latest) and self._latest[place].visit_id == visit.visit_id:
             return False
-        self._latest.insert(place, _shown(visit))
+        self._latest.insert(place, visit)
         if len(self._latest) > LATEST:
             del self._latest[0]
             return place > 0
@@ -98,7 +98,7 @@ def _over_at(visit: SessionSummary, now: int) -> int:
     return min(visit.end_time + SILENCE_MS if silent else visit.end_time, now)
 
 
-def _place(visit: Visit) -> tuple[int, str]:
+def _place(visit: SessionSummary) -> tuple[int, str]:
     return visit.end_time, visit.visit_id
 
 
