@@ -47,6 +47,7 @@ def test_what_comes_again_is_no_news_even_when_it_is_none_of_the_latest_any_more
     assert all(journeys.take(one, T + 100) for one in many)
     assert not any(journeys.take(one, T + 3 * MINUTE_MS) for one in many)
     assert counts(journeys, T + 3 * MINUTE_MS)[0] == 40
+    assert not journeys.take(visit("old", T - 20 * MINUTE_MS), T + 3 * MINUTE_MS)
 
 
 def test_a_visit_leaves_the_funnel_after_15_full_minutes_and_that_is_said_before() -> None:

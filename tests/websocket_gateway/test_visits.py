@@ -101,6 +101,18 @@ def test_the_funnel_moves_on_when_old_visits_fall_out_of_it(talk: Talk) -> None:
     assert (told["funnel"]["visits"], len(told["latest"])) == (0, 1)
 
 
+def test_old_visits_that_fall_out_just_after_something_was_told_wait_for_a_second(talk: Talk) -> None:
+    falls = T + (MINUTES + 1) * MINUTE_MS
+    talk.ask(action="subscribe", visits=True)
+    talk.hub.take_visit(visit("a", T), T)
+    talk.flush(T)
+    talk.hub.take_visit(visit("b", falls - 10), falls - 10)
+    talk.flush(falls - 10)
+    talk.messages()
+    assert after_a_flush(talk, falls) == []
+    assert after_a_flush(talk, falls + 990) == [["b", "a"]]
+
+
 def test_unsubscribe_ends_it_and_so_does_a_subscribe_without(talk: Talk) -> None:
     for goodbye in ("unsubscribe", "subscribe"):
         talk.ask(action="subscribe", visits=True)
