@@ -27,6 +27,7 @@ export interface Subscribe {
         | 'activeUsers'
         | 'bounceRate'
         | 'averageSessionDuration'
+        | 'eventsByOutcome'
         | 'conversionRate'
         | 'revenuePerUser'
         | 'popularContent'
@@ -59,6 +60,7 @@ export interface Unsubscribe {
         | 'activeUsers'
         | 'bounceRate'
         | 'averageSessionDuration'
+        | 'eventsByOutcome'
         | 'conversionRate'
         | 'revenuePerUser'
         | 'popularContent'
@@ -132,6 +134,7 @@ export interface Subscribed {
     | 'activeUsers'
     | 'bounceRate'
     | 'averageSessionDuration'
+    | 'eventsByOutcome'
     | 'conversionRate'
     | 'revenuePerUser'
     | 'popularContent'
@@ -148,6 +151,7 @@ export interface Snapshot {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
@@ -165,7 +169,7 @@ export interface Snapshot {
   alerts: AlertMessage[];
 }
 /**
- * One entry of a list: a url and its page views, or a country and its distinct visitors.
+ * One entry of a list: a url and its page views, a country and its visitors, an outcome and its count.
  */
 export interface Dimension {
   key: string;
@@ -179,6 +183,7 @@ export interface Values {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
@@ -231,6 +236,7 @@ export interface Unsubscribed {
     | 'activeUsers'
     | 'bounceRate'
     | 'averageSessionDuration'
+    | 'eventsByOutcome'
     | 'conversionRate'
     | 'revenuePerUser'
     | 'popularContent'
@@ -261,6 +267,7 @@ export interface MetricsMessage {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
