@@ -91,6 +91,12 @@ def test_the_funnel_and_the_latest_visit_are_what_was_sent(scene: Scene) -> None
     page.press(Keys.ENTER)
 
 
+def test_the_pipeline_says_where_the_events_went(scene: Scene) -> None:
+    sent = sum(json.loads((scene.folder / "manifest.json").read_text())["events"].values())
+    told = [f"{sent:,}", *["0"] * 5]
+    wait.until(lambda: scene.page.texts(".outcomes dd") == told, 20.0, lambda: scene.page.text(".panel-health"))
+
+
 def page_views(page: Page) -> int:
     """The page views of all windows shown: a window's are five times what is told, its one decimal rounds nothing."""
     return round(sum(map(float, page.finals().values())) * 5)

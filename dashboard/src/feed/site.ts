@@ -20,6 +20,7 @@ export const SCALARS = [
   'revenuePerUser',
 ] as const;
 export const LISTS = ['popularContent', 'geographicDistribution'] as const;
+const OUTCOMES = 'eventsByOutcome';
 /** Windows of 5 s that follow each other; the others are of 60 s and slide by 10 s. */
 export const TUMBLING: readonly Scalar[] = [
   'pageViewsPerSecond',
@@ -34,6 +35,8 @@ export type List = (typeof LISTS)[number];
 /** What is kept: the longest range that can be shown, and so many alerts. */
 export const KEPT_MS = 3_600_000;
 export const KEPT_ALERTS = 200;
+/** So many windows of what became of the events are kept, as many as the gateway remembers. */
+export const KEPT_OUTCOMES = 20;
 
 /** A metric's value in a window that has ended at `end` (ms since the epoch, exclusive). */
 export interface Sample {
@@ -42,7 +45,7 @@ export interface Sample {
   readonly final: boolean;
 }
 
-/** A list in its newest window that has ended, largest first. */
+/** A list in a window that has ended. */
 export interface Ranking {
   readonly end: number;
   readonly final: boolean;
@@ -57,7 +60,10 @@ export interface SiteState {
   readonly series: Readonly<Record<Scalar, readonly Sample[]>>;
   /** Values of the windows that are still open. */
   readonly current: Readonly<Partial<Record<Scalar, number>>>;
+  /** In their newest windows, largest entry first. */
   readonly lists: Readonly<Partial<Record<List, Ranking>>>;
+  /** What became of the events, window by window of 5 s, oldest first; only finals are told. */
+  readonly outcomes: readonly Ranking[];
   /** Newest first. */
   readonly alerts: readonly Alert[];
   /** So many alerts were dropped on their way, because this page was slow. */
@@ -72,8 +78,8 @@ export interface SiteState {
 
 export function emptySite(name: string): SiteState {
   const series = Object.fromEntries(SCALARS.map((metric) => [metric, [] as Sample[]])) as Record<Scalar, Sample[]>;
-  const nothing = { current: {}, lists: {}, alerts: [], alertsLost: 0, visits: null, at: 0, settledAfter: null };
-  return { name, series, ...nothing };
+  const seen = { alerts: [], alertsLost: 0, visits: null, at: 0, settledAfter: null };
+  return { name, series, current: {}, lists: {}, outcomes: [], ...seen };
 }
 
 /** Take a snapshot. Windows that are known already stay: a final is final in every snapshot. */
@@ -85,10 +91,12 @@ export function withSnapshot(site: SiteState, snapshot: Snapshot): SiteState {
   const lists = { ...site.lists };
   for (const metric of LISTS) {
     const last = snapshot.points[metric]?.at(-1);
-    if (last) lists[metric] = { end: last.windowEnd, final: last.final, entries: last.dimensions ?? [] };
+    if (last) lists[metric] = rankingOf(last);
   }
+  const outcomes = withOutcomes(site.outcomes, (snapshot.points.eventsByOutcome ?? []).map(rankingOf));
   const alerts = snapshot.alerts.reduce(withNewAlert, site.alerts);
-  return { ...site, series, lists, alerts, at: snapshot.timestamp, current: scalarsOf(snapshot.current ?? {}) };
+  const current = scalarsOf(snapshot.current ?? {});
+  return { ...site, series, lists, outcomes, alerts, at: snapshot.timestamp, current };
 }
 
 /** Take a message about what has changed. */
@@ -96,6 +104,7 @@ export function withMetrics(site: SiteState, message: MetricsMessage): SiteState
   let next: SiteState = { ...site, at: message.timestamp };
   for (const [name, points] of Object.entries(message.earlier ?? {})) {
     if (isScalar(name)) next = withPoints(next, name, points);
+    if (name === OUTCOMES) next = { ...next, outcomes: withOutcomes(next.outcomes, points.map(rankingOf)) };
   }
   for (const [name, window] of Object.entries(message.windows ?? {})) {
     const value = message[name as keyof Values];
@@ -135,6 +144,7 @@ function withWindow(
 ): SiteState {
   if (Array.isArray(value)) {
     const ranking = { end: window.end, final: window.final, entries: value };
+    if (name === OUTCOMES) return { ...site, outcomes: withOutcomes(site.outcomes, [ranking]) };
     return { ...site, lists: { ...site.lists, [name as List]: ranking } };
   }
   const metric = name as Scalar;
@@ -157,6 +167,12 @@ function merged(known: readonly Sample[], more: readonly Sample[]): readonly Sam
   return all.filter((sample) => sample.end > oldest);
 }
 
+/** Lay windows over others, both oldest first. */
+function withOutcomes(known: readonly Ranking[], more: readonly Ranking[]): readonly Ranking[] {
+  const byEnd = new Map([...known, ...more].map((ranking) => [ranking.end, ranking]));
+  return [...byEnd.values()].sort((a, b) => a.end - b.end).slice(-KEPT_OUTCOMES);
+}
+
 function withNewAlert(alerts: readonly Alert[], alert: Alert): readonly Alert[] {
   if (alerts.some((known) => known.alertId === alert.alertId)) return alerts;
   const older = alerts.findIndex((known) => known.timestamp <= alert.timestamp);
@@ -170,6 +186,10 @@ function isScalar(name: string): name is Scalar {
 
 function sampleOf(point: Point): Sample {
   return { end: point.windowEnd, value: point.value, final: point.final };
+}
+
+function rankingOf({ windowEnd, final, dimensions }: Point): Ranking {
+  return { end: windowEnd, final, entries: dimensions ?? [] };
 }
 
 function scalarsOf(values: Values): Partial<Record<Scalar, number>> {
