@@ -2,7 +2,8 @@
 
 The hub counts its states: each ``flush`` makes one, each alert another, and its number is the ``offset`` of what is
 sent of it. For each client and site it remembers the offset that was sent, so the next message is what has changed
-since then: conflation for free, clients that keep pace share one encoding, who comes back is like one that was slow.
+since then: conflation for free, clients of a format that keep pace share one encoding, who comes back is like one that
+was slow.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from tidemark.events import DEFAULT_SITE
 from tidemark.results import METRICS, Alert, MetricUpdate, SessionSummary
 from websocket_gateway.client import Client, Subscription
 from websocket_gateway.codes import FORBIDDEN, RATE_LIMITED, TOO_MANY_SITES
+from websocket_gateway.formats import JSON, Format, Shared
 from websocket_gateway.protocol import (
     ALL_METRICS,
     AlertMessage,
@@ -21,15 +23,16 @@ from websocket_gateway.protocol import (
     Hello,
     History,
     Limits,
+    MetricsMessage,
     Ping,
     Pong,
     ServerMessage,
     Since,
+    Snapshot,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Unsubscribed,
-    encode,
     wire_names,
 )
 from websocket_gateway.requests import RequestError, decode_request, metrics_of, site_of
@@ -63,10 +66,9 @@ class Hub:
         self._turns: dict[str, int] = {}
         self._ready: set[Client] = set()
         self._simple: dict[Client, int] = {}
-        self._encoded: dict[tuple[str, frozenset[str], int], bytes] = {}
-        self._snapshots: dict[tuple[str, frozenset[str]], Raw] = {}
+        self._changes: dict[tuple[str, frozenset[str], int], Shared[MetricsMessage]] = {}
+        self._snapshots: dict[tuple[str, frozenset[str]], Shared[Snapshot]] = {}
         self._visits = Visits(funnel)
-        self._encoded_visits: dict[str, bytes] = {}
         self._alert_ids: dict[str, None] = {}
         self._swept_at = 0
 
@@ -98,15 +100,15 @@ class Hub:
         self._sites.setdefault(name, self._site(name)).keep_alert(message, now)
         clients = self._subscribers.get(name)
         if clients:
-            encoded = encode(message)
+            shared = Shared(message)
             for client in clients:
-                client.put_alert(message, encoded)
+                client.put_alert(shared)
             self._ready.update(clients)
         return True
 
-    def connect(self, now: int, sites: frozenset[str] | None = None) -> tuple[Client, Hello]:
+    def connect(self, now: int, sites: frozenset[str] | None = None, format: Format = JSON) -> tuple[Client, Hello]:
         """Let a client in that may see these sites (None: all); return it with what to send it first."""
-        client = Client(self.limits.alerts, sites)
+        client = Client(self.limits.alerts, sites, format)
         if client.may_see(DEFAULT_SITE):
             self._simple[client] = now + self.limits.simple_interval_ms
         return client, Hello(epoch=self.epoch, server_time=now, limits=self.limits)
@@ -126,7 +128,7 @@ class Hub:
         """
         allowed = client.count_message(now, self.limits.max_messages_per_second)
         try:
-            request = decode_request(raw)
+            request = decode_request(raw, client.format)
             if not allowed:
                 text = f"message: expected at most {self.limits.max_messages_per_second} a second, got more"
                 return ErrorMessage(id=request.id, code=RATE_LIMITED, message=text, temporary=True)
@@ -167,18 +169,18 @@ class Hub:
         """Take a client's next message, encoded; None if it has been sent everything."""
         visited = client.next_visits()
         if visited is not None:
-            return self._visits_message(visited)
+            return self._visits.shown(visited).encoded(client.format)
         name = client.next_site()
         if name is None:
             return client.next_alert()
         subscription = client.subscriptions[name]
         key = (name, subscription.metrics, subscription.sent)
-        encoded = self._encoded.get(key)
-        if encoded is None:
-            changes = self._site(name).changes(subscription.metrics, subscription.sent, self._state, self._now)
-            encoded = self._encoded[key] = encode(changes)
+        changes = self._changes.get(key)
+        if changes is None:
+            told = self._site(name).changes(subscription.metrics, subscription.sent, self._state, self._now)
+            changes = self._changes[key] = Shared(told)
         subscription.sent = NOTHING_SENT if client in self._simple else self._state
-        return encoded
+        return changes.encoded(client.format)
 
     def _subscribe(self, client: Client, request: Subscribe, now: int) -> Subscribed | ErrorMessage:
         name, metrics = site_of(request), metrics_of(request)
@@ -196,7 +198,7 @@ class Hub:
             answer.recovered = self._resume(client, name, metrics, request.since)
         if answer.recovered is not True:
             self._join(client, name, Subscription(metrics, self.offset))
-            answer.snapshot = self._snapshot(name, metrics)
+            answer.snapshot = Raw(self._snapshot(name, metrics).encoded(client.format))
         self._visits.leave(client, name)
         if request.visits:
             self._visits.join(client, name, now)
@@ -212,7 +214,7 @@ class Hub:
             return False
         self._join(client, name, Subscription(metrics, since.offset))
         for alert in site.alerts_after(alert_offset):
-            client.put_alert(alert, encode(alert))
+            client.put_alert(Shared(alert))
         if site.has_changed(metrics, since.offset):
             client.mark(name)
         self._ready.add(client)
@@ -245,25 +247,18 @@ class Hub:
             self._turns.pop(name, None)
             self._dirty.discard(name)
 
-    def _snapshot(self, name: str, metrics: frozenset[str]) -> Raw:
+    def _snapshot(self, name: str, metrics: frozenset[str]) -> Shared[Snapshot]:
         snapshot = self._snapshots.get((name, metrics))
         if snapshot is None:
-            snapshot = Raw(encode(self._site(name).snapshot(metrics, self.offset, self._now)))
+            snapshot = Shared(self._site(name).snapshot(metrics, self.offset, self._now))
             self._snapshots[name, metrics] = snapshot
         return snapshot
-
-    def _visits_message(self, name: str) -> bytes:
-        encoded = self._encoded_visits.get(name)
-        if encoded is None:
-            encoded = self._encoded_visits[name] = encode(self._visits.shown(name))
-        return encoded
 
     def _next_state(self, now: int) -> None:
         self._now = now
         self.offset += 1
         self._state = self.offset
-        self._encoded.clear()
-        self._encoded_visits.clear()
+        self._changes.clear()
         self._snapshots.clear()
 
     def _turn(self, name: str) -> None:

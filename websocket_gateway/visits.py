@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from tidemark.results import SessionSummary
 from websocket_gateway.client import Client
+from websocket_gateway.formats import Shared
 from websocket_gateway.journeys import Journeys
 from websocket_gateway.protocol import VisitsMessage
 
@@ -23,7 +24,7 @@ class Visits:
         self._sites: dict[str, Journeys] = {}
         self._clients: dict[str, set[Client]] = {}
         self._newcomers: dict[tuple[Client, str], None] = {}
-        self._shown: dict[str, VisitsMessage] = {}
+        self._shown: dict[str, Shared[VisitsMessage]] = {}
         self._turns: dict[str, int] = {}
 
     def take(self, visit: SessionSummary, now: int) -> bool:
@@ -33,7 +34,7 @@ class Visits:
             self._sites[name] = Journeys(self._funnel)
         news = self._sites[name].take(visit, now)
         if news and name in self._shown:
-            at = self._shown[name].timestamp + INTERVAL_MS
+            at = self._shown[name].message.timestamp + INTERVAL_MS
             self._turns[name] = min(self._turns.get(name, at), at)
         return news
 
@@ -65,7 +66,7 @@ class Visits:
         """Return when (ms) ``turn`` is due although nothing comes."""
         return self._turns.values()
 
-    def shown(self, name: str) -> VisitsMessage:
+    def shown(self, name: str) -> Shared[VisitsMessage]:
         """Return a site's state as it is shown. Raises KeyError if nobody wants it."""
         return self._shown[name]
 
@@ -86,7 +87,8 @@ class Visits:
         else:
             self._turns[name] = max(at, now + INTERVAL_MS)
         known = self._shown.get(name)
-        if known is not None and (known.latest, known.funnel) == (latest, funnel):
+        if known is not None and (known.message.latest, known.message.funnel) == (latest, funnel):
             return False
-        self._shown[name] = VisitsMessage(site=name, offset=offset, timestamp=now, latest=latest, funnel=funnel)
+        message = VisitsMessage(site=name, offset=offset, timestamp=now, latest=latest, funnel=funnel)
+        self._shown[name] = Shared(message)
         return True

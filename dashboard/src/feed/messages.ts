@@ -11,7 +11,8 @@ export type ServerMessage =
   | AlertMessage
   | VisitsMessage
   | Pong
-  | ErrorMessage;
+  | ErrorMessage
+  | Close;
 
 /**
  * Ask for a site's metrics (absent: all; empty: none, only its alerts) in place of what was asked before.
@@ -344,6 +345,7 @@ export interface ErrorMessage {
   id?: string | number | null;
   code:
     | 'bad_json'
+    | 'bad_msgpack'
     | 'unknown_action'
     | 'unknown_metric'
     | 'invalid_field'
@@ -353,4 +355,12 @@ export interface ErrorMessage {
     | 'no_history';
   message: string;
   temporary?: boolean;
+}
+/**
+ * The last event of a stream of Server-Sent Events, with the code and the reason of a WebSocket's close.
+ */
+export interface Close {
+  type: 'close';
+  code: number;
+  reason: string;
 }
