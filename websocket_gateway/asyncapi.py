@@ -34,6 +34,7 @@ from websocket_gateway.protocol import (
     Subscribed,
     Unsubscribe,
     Unsubscribed,
+    VisitsMessage,
 )
 
 Document = dict[str, Any]
@@ -48,9 +49,9 @@ _ANSWERS: dict[type[Struct], type[Struct]] = {
     Ping: Pong,
 }
 #: What comes without being asked for.
-_LIVE: tuple[type[Struct], ...] = (Hello, MetricsMessage, AlertMessage)
+_LIVE: tuple[type[Struct], ...] = (Hello, MetricsMessage, AlertMessage, VisitsMessage)
 #: What a stream of events is made of.
-_STREAMED: tuple[type[Struct], ...] = (Hello, Subscribed, MetricsMessage, AlertMessage, Close)
+_STREAMED: tuple[type[Struct], ...] = (Hello, Subscribed, MetricsMessage, AlertMessage, VisitsMessage, Close)
 #: What is sent with its defaults: a reader finds every field, though a decoder could do without.
 _WHOLE: tuple[type[Struct], ...] = (Hello, Limits)
 

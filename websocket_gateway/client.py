@@ -22,9 +22,9 @@ class Subscription(Struct):
 class Client:
     """A client and its outbox. ``sites``: those it may see, None for all; ``format``: that of its messages.
 
-    The outbox holds no values: only which sites have changed since they were sent, so that a slow client gets their
-    newest state and costs no memory; and at most ``alerts`` alerts, of which the oldest gives way (``lagged``
-    counts).
+    The outbox holds no values: only which sites have changed since they were sent, themselves or their visits, so that
+    a slow client gets their newest state and costs no memory; and at most ``alerts`` alerts, of which the oldest gives
+    way (``lagged`` counts).
     """
 
     def __init__(self, alerts: int, sites: frozenset[str] | None = None, format: Format = JSON) -> None:
@@ -32,6 +32,7 @@ class Client:
         self.subscriptions: dict[str, Subscription] = {}
         self.lagged = 0
         self._changed: dict[str, None] = {}
+        self._visits: dict[str, None] = {}
         self._alerts: list[Shared[AlertMessage]] = []  # a deque is larger while it is empty, as most are
         self._max_alerts = alerts
         self._alert_is_next = True
@@ -49,10 +50,17 @@ class Client:
         self._changed[site] = None
         return conflated
 
+    def mark_visits(self, site: str) -> bool:
+        """Note that a site's visits are to be sent; say whether they were before and have not been (conflated)."""
+        conflated = site in self._visits
+        self._visits[site] = None
+        return conflated
+
     def forget(self, site: str) -> None:
-        """Drop a site: its subscription and what was to be sent of its metrics and alerts."""
+        """Drop a site: its subscription and what was to be sent of its metrics, visits and alerts."""
         self.subscriptions.pop(site, None)
         self._changed.pop(site, None)
+        self._visits.pop(site, None)
         self._alerts = [waiting for waiting in self._alerts if waiting.message.site_id != site]
 
     def put_alert(self, alert: Shared[AlertMessage]) -> None:
@@ -61,6 +69,13 @@ class Client:
             del self._alerts[0]
             self.lagged += 1
         self._alerts.append(alert)
+
+    def next_visits(self) -> str | None:
+        """Take the site whose visits are to be sent next; they come first, there are few of them."""
+        site = next(iter(self._visits), None)
+        if site is not None:
+            del self._visits[site]
+        return site
 
     def next_site(self) -> str | None:
         """Take the site whose state is to be sent next; None if it is an alert's turn, or nothing has changed."""

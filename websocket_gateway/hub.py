@@ -6,12 +6,13 @@ since then: conflation for free, clients of a format that keep pace share one en
 was slow.
 """
 
+from collections.abc import Sequence
 from itertools import islice, takewhile
 
 from msgspec import Raw, structs
 
 from tidemark.events import DEFAULT_SITE
-from tidemark.results import METRICS, Alert, MetricUpdate
+from tidemark.results import METRICS, Alert, MetricUpdate, SessionSummary
 from websocket_gateway.client import Client, Subscription
 from websocket_gateway.codes import FORBIDDEN, RATE_LIMITED, TOO_MANY_SITES
 from websocket_gateway.formats import JSON, Format, Shared
@@ -37,6 +38,7 @@ from websocket_gateway.protocol import (
 from websocket_gateway.requests import RequestError, decode_request, metrics_of, site_of
 from websocket_gateway.series import NOTHING_SENT
 from websocket_gateway.site import Site
+from websocket_gateway.visits import Visits
 
 #: A site that has been silent for so long is forgotten (ms).
 FORGET_AFTER_MS = 3_600_000
@@ -47,10 +49,10 @@ REMEMBERED_ALERTS = 10_000
 class Hub:
     """All sites and all clients. ``offset`` is the newest state's or alert's, ``conflated`` counts skipped updates.
 
-    Every ``now`` is ms since the epoch, of one clock.
+    Every ``now`` is ms since the epoch, of one clock. ``funnel``: the setting, by which its steps are called.
     """
 
-    def __init__(self, epoch: str, limits: Limits) -> None:
+    def __init__(self, epoch: str, limits: Limits, funnel: Sequence[str] = ()) -> None:
         self.epoch = epoch
         self.limits = limits
         self.offset = 0
@@ -66,6 +68,7 @@ class Hub:
         self._simple: dict[Client, int] = {}
         self._changes: dict[tuple[str, frozenset[str], int], Shared[MetricsMessage]] = {}
         self._snapshots: dict[tuple[str, frozenset[str]], Shared[Snapshot]] = {}
+        self._visits = Visits(funnel)
         self._alert_ids: dict[str, None] = {}
         self._swept_at = 0
 
@@ -78,6 +81,10 @@ class Hub:
         if news and name in self._subscribers:
             self._dirty.add(name)
         return news
+
+    def take_visit(self, visit: SessionSummary, now: int) -> bool:
+        """Take a visit that is over; False if it is a repetition, or of long ago."""
+        return self._visits.take(visit, now)
 
     def take_alert(self, alert: Alert, now: int) -> bool:
         """Take an alert and put it into the outboxes of its site's subscribers; False if it is a repetition."""
@@ -146,17 +153,23 @@ class Hub:
         for name in self._dirty | due:
             self._turn(name)
         self._dirty.clear()
+        for client, name in self._visits.turn(now, self.offset):
+            self.conflated += client.mark_visits(name)
+            self._ready.add(client)
         self._serve_simple_clients()
         self._sweep()
         ready, self._ready = self._ready, set()
         return ready
 
     def due(self) -> int | None:
-        """Return when (ms) to flush at the latest even if nothing comes: a window ends, or a simple client waits."""
-        return min([*self._turns.values(), *islice(self._simple.values(), 1)], default=None)
+        """Return when (ms) to flush at the latest even if nothing comes: something ends, or a simple client waits."""
+        return min([*self._turns.values(), *self._visits.due(), *islice(self._simple.values(), 1)], default=None)
 
     def next_message(self, client: Client) -> bytes | None:
         """Take a client's next message, encoded; None if it has been sent everything."""
+        visited = client.next_visits()
+        if visited is not None:
+            return self._visits.shown(visited).encoded(client.format)
         name = client.next_site()
         if name is None:
             return client.next_alert()
@@ -186,6 +199,9 @@ class Hub:
         if answer.recovered is not True:
             self._join(client, name, Subscription(metrics, self.offset))
             answer.snapshot = Raw(self._snapshot(name, metrics).encoded(client.format))
+        self._visits.leave(client, name)
+        if request.visits:
+            self._visits.join(client, name, now)
         return answer
 
     def _resume(self, client: Client, name: str, metrics: frozenset[str], since: Since) -> bool:
@@ -223,6 +239,7 @@ class Hub:
 
     def _leave(self, client: Client, name: str) -> None:
         client.forget(name)
+        self._visits.leave(client, name)
         clients = self._subscribers.get(name, set())
         clients.discard(client)
         if not clients:
@@ -281,6 +298,7 @@ class Hub:
             del self._sites[name]
             self._turns.pop(name, None)
             self._forgot_sites = self.offset
+        self._visits.forget(self._now - FORGET_AFTER_MS)
 
     def _site(self, name: str) -> Site:
         """The site, or a blank one if nothing was heard of it: asking for a site costs no memory."""

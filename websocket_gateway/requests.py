@@ -36,6 +36,7 @@ _EXPECTED = {
     "site": "a string of 1 to 64 characters",
     "id": "an integer or a string of at most 64 characters",
     "minutes": "5, 15 or 60",
+    "visits": "true or false",
     "since": "an object of epoch (a string), offset and alertOffset (integers, 0 or more)",
 }
 

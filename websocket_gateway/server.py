@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from monitoring.metrics import CONNECTIONS, ERRORS, EVENTS, OUTBOX_CONFLATED
 from tidemark.logs import get_logger
-from tidemark.results import Alert, MetricUpdate
+from tidemark.results import Alert, MetricUpdate, SessionSummary
 from websocket_gateway.client import Client, TooManyMessages
 from websocket_gateway.codes import GOING_AWAY, NO_HISTORY, NO_PONG, STALLED, TOO_FAST, UNAUTHORISED
 from websocket_gateway.door import Door
@@ -66,11 +66,17 @@ class Gateway:
             news: EVENTS.labels(stage=STAGE, outcome="accepted" if news else "superseded") for news in (True, False)
         }
 
-    async def take(self, results: Sequence[MetricUpdate | Alert]) -> None:
-        """Take a batch of updates and alerts; they are sent by the next flush."""
+    async def take(self, results: Sequence[MetricUpdate | SessionSummary | Alert]) -> None:
+        """Take a batch of updates, visits and alerts; they are sent by the next flush."""
         now = now_ms()
         for result in results:
-            news = self.hub.take_alert(result, now) if isinstance(result, Alert) else self.hub.take(result, now)
+            match result:
+                case MetricUpdate():
+                    news = self.hub.take(result, now)
+                case SessionSummary():
+                    news = self.hub.take_visit(result, now)
+                case Alert():
+                    news = self.hub.take_alert(result, now)
             self._outcomes[news].inc()
         self._news.set()
 

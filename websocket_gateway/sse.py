@@ -102,7 +102,10 @@ class Streams:
         self._admission = admission
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Stream the messages of ``?site=`` and ``?metrics=`` (comma separated; absent: all) until one side ends it."""
+        """Stream the messages of ``?site=`` and ``?metrics=`` (comma separated; absent: all) until one side ends it.
+
+        With ``&visits=true`` the visits messages too.
+        """
         origin = request.headers.get("Origin")
         try:
             rights = self._admission.check(
@@ -174,4 +177,5 @@ def _known(request: web.Request) -> Since | None:
 def _subscribe(request: web.Request, since: Since | None) -> bytes:
     metrics = request.query.get("metrics")
     names = None if metrics is None else metrics.split(",")
-    return encode(Subscribe(site=request.query.get("site"), metrics=names, since=since))
+    visits = request.query.get("visits") == "true"
+    return encode(Subscribe(site=request.query.get("site"), metrics=names, since=since, visits=visits))

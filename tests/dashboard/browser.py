@@ -41,6 +41,12 @@ class Page:
         text: str = self.driver.execute_script(script, selector)
         return text
 
+    def texts(self, selector: str) -> list[str]:
+        """Return what can be read at each element."""
+        script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
+        texts: list[str] = self.driver.execute_script(script, selector)
+        return texts
+
     def tone(self) -> str:
         """Return how the page says things stand: live, wait, stale or dead."""
         tone: str = self.driver.execute_script("return document.querySelector('.status')?.dataset.tone ?? ''")

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from deploy.local.addresses import free_ports
 from tests.conftest import provisioned
 from tests.dashboard.browser import Page, browser
 from tests.support import wait
+from tests.support.kafka_log import read_log
 from tests.support.parts import Part, gone_afterwards, running
+from tidemark.results import decode_session
 from tidemark.settings import Settings
+from tidemark.topics import SESSIONS
 
-VISITORS = ("simulate", "--rate", "40", "--duration", "12")
+#: So few that their visits are short: whole ones end within the run.
+VISITORS = ("simulate", "--rate", "40", "--duration", "12", "--users", "120")
 
 
 @dataclass
@@ -49,6 +54,8 @@ def test_a_page_without_data_says_so_and_breaks_no_rule_of_the_gateway(scene: Sc
     page.open(scene.url)
     assert page.evaluate("document.querySelectorAll('.card .skeleton').length") == 6
     wait.until(lambda: page.text(".status") == "Connected\nno data yet", 10.0, lambda: page.text("body"))
+    assert page.text(".panel-visits .nothing") == "None has ended yet."
+    assert page.text(".panel-funnel .nothing") == "No visit was over in the last 15 minutes."
     assert page.complaints() == []
 
 
@@ -63,6 +70,31 @@ def test_what_the_page_has_shown_adds_up_to_what_was_sent(scene: Scene) -> None:
         lambda: round(sum(map(float, page.finals().values())) * 5) == sent, 20.0, lambda: f"{sent}: {page.finals()}"
     )
     assert page.complaints() == []
+
+
+def test_the_funnel_and_the_latest_visit_are_what_was_sent(scene: Scene) -> None:
+    page, sent = scene.page, json.loads((scene.folder / "manifest.json").read_text())["events"]["SESSION_END"]
+    funnel = f"of {sent} visits, 15 min"
+    wait.until(lambda: page.text(".panel-funnel .unit") == funnel, 20.0, lambda: page.text(".panel-funnel"))
+    over = [decode_session(record.value or b"") for record in read_log(scene.settings, SESSIONS)]
+    reached = [sum(visit.funnel_step >= step for visit in over) for step in range(1, 6)]
+    assert page.texts(".funnel .step .name") == ["/", "/products*", "/cart", "/checkout", "Conversion"]
+    assert page.texts(".funnel .step .amount") == [str(count) for count in reached]
+    assert reached[0] > reached[-1] > 0, (sent, reached)
+    newest = max(over, key=lambda visit: (visit.end_time, visit.visit_id))
+    page.evaluate("document.querySelector('.visits button').focus()")
+    page.press(Keys.ENTER)
+    told = page.text(".visits > li")
+    assert page.texts(".visits > li:first-child .path li") == newest.path
+    assert newest.visitor in told
+    assert f"{newest.revenue:,.2f}" in told if newest.converted else newest.behaviour in told
+    page.press(Keys.ENTER)
+
+
+def test_the_pipeline_says_where_the_events_went(scene: Scene) -> None:
+    sent = sum(json.loads((scene.folder / "manifest.json").read_text())["events"].values())
+    told = [f"{sent:,}", *["0"] * 5]
+    wait.until(lambda: scene.page.texts(".outcomes dd") == told, 20.0, lambda: scene.page.text(".panel-health"))
 
 
 def page_views(page: Page) -> int:

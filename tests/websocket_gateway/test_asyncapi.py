@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.conftest import ROOT
-from tests.websocket_gateway.made import alert, update
+from tests.websocket_gateway.made import alert, update, visit
 from tidemark.results import ACTIVE_USERS, POPULAR_CONTENT
 from websocket_gateway.asyncapi import document
 from websocket_gateway.codes import CLOSES, ERRORS, REFUSALS
@@ -20,7 +20,7 @@ from websocket_gateway.protocol import Limits, Request, ServerMessage, encode
 
 T = 1_000_020_000
 SPOKEN = {kind.__name__ for kind in (*get_args(Request), *get_args(ServerMessage))}
-STREAMED = {"Hello", "Subscribed", "MetricsMessage", "AlertMessage", "Close"}
+STREAMED = {"Hello", "Subscribed", "MetricsMessage", "AlertMessage", "VisitsMessage", "Close"}
 NAMES = SPOKEN | STREAMED
 #: The official schema of AsyncAPI documents.
 OFFICIAL = ROOT / "dashboard" / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0-without-$id.json"
@@ -97,9 +97,15 @@ def test_every_reference_leads_somewhere_and_every_schema_is_json_schema() -> No
 def test_what_the_hub_says_is_as_the_document_says() -> None:
     hub = Hub("epoch", Limits())
     client, hello = hub.connect(T)
-    asked = ['{"action":"subscribe","id":1}', '{"action":"ping"}', '{"action":"unsubscribe","site":"b"}', "{"]
+    asked = [
+        '{"action":"subscribe","id":1,"visits":true}',
+        '{"action":"ping"}',
+        '{"action":"unsubscribe","site":"b"}',
+        "{",
+    ]
     hub.take(update(POPULAR_CONTENT, T, 2, dimensions=[("/", 2)]), T)
     hub.take_alert(alert("old"), T)
+    hub.take_visit(visit("a", T), T)
     told = [encode(hello), *(encode(hub.receive(client, raw, T)) for raw in asked)]
     hub.take(update(ACTIVE_USERS, T, 2, final=True), T)
     hub.take(update(ACTIVE_USERS, T + 5_000, 2), T)
@@ -108,7 +114,7 @@ def test_what_the_hub_says_is_as_the_document_says() -> None:
     told += iter(lambda: hub.next_message(client), None)
     names = {DOCUMENT["components"]["messages"][name]["name"]: name for name in NAMES}
     messages = [json.loads(text) for text in told]
-    assert [problems(names[message["type"]], message) for message in messages] == [[]] * 7
+    assert [problems(names[message["type"]], message) for message in messages] == [[]] * 8
 
 
 @pytest.mark.parametrize(

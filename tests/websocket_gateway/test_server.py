@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import OwnStack
-from tests.websocket_gateway.made import Results, alert, update
+from tests.websocket_gateway.made import Results, alert, update, visit
 from tests.websocket_gateway.talking import (
     DEADLINE_S,
     Message,
@@ -63,6 +63,27 @@ def test_a_subscriber_gets_a_snapshot_and_then_each_update_within_a_second(setti
                 assert time.monotonic() - sent < 1
             results.send(alert("new"))
             assert (await client.until(lambda message: message["type"] == "alert"))["alertId"] == "new"
+
+    asyncio.run(scenario())
+
+
+def test_visits_of_before_and_of_now_are_counted_once_and_told_to_who_asks(settings: Settings) -> None:
+    async def scenario() -> None:
+        results, now = Results(settings), now_window() - 5_000
+        funnel = [*settings.funnel, "CONVERSION"]
+        before = [visit(f"before {number}", now - 10 * number, number) for number in range(len(funnel) + 1)]
+        results.send(*before, *before)
+        async with gateway_of(settings), talker(settings) as client, talker(settings) as other:
+            await client.ask(action="subscribe", visits=True)
+            await client.until(lambda message: message.get("funnel", {}).get("visits") == len(before))
+            results.send(visit("now", now + 1, 1), before[0], visit("elsewhere", now, site="other"))
+            told = await client.until(lambda message: message["type"] == "visits")
+            assert [one["visitId"] for one in told["latest"]] == ["now", *(one.visit_id for one in before)]
+            assert [step["key"] for step in told["funnel"]["steps"]] == funnel
+            assert [step["value"] for step in told["funnel"]["steps"]] == [6, 4, 3, 2, 1]
+            assert (await other.ask(action="subscribe", metrics=[]))["type"] == "subscribed"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(other.connection.recv(), 0.2)
 
     asyncio.run(scenario())
 

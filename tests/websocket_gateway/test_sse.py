@@ -12,7 +12,7 @@ import uvloop
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from tests.websocket_gateway.made import alert, update
+from tests.websocket_gateway.made import alert, update, visit
 from tests.websocket_gateway.talking import DEADLINE_S, Message, eventually, get, now_window, talker, unfed_gateway
 from tidemark.results import ACTIVE_USERS, BOUNCE_RATE, GEOGRAPHIC_DISTRIBUTION
 from tidemark.settings import Settings
@@ -82,6 +82,18 @@ def test_a_stream_has_the_envelopes_of_the_socket_with_an_id_and_a_name(unfed: S
             await gateway.take([update(ACTIVE_USERS, end, 7), alert("a", "shop")])
             [(_, name, message)] = await stream.events()
             assert (name, message["alertId"]) == ("alert", "a")
+
+    uvloop.run(scenario())
+
+
+def test_a_stream_has_visits_when_it_asks_for_them_and_they_do_not_change_what_it_has(unfed: Settings) -> None:
+    async def scenario() -> None:
+        async with unfed_gateway(unfed) as gateway, streaming(unfed, "/sse?visits=true") as stream:
+            known = (await stream.events())[-1][0]
+            assert [(await stream.events())[0][:2]] == [(known, "visits")]
+            await gateway.take([visit("a", now_window())])
+            [(identity, name, message)] = await stream.events()
+            assert (identity, name, message["latest"][0]["visitId"]) == (known, "visits", "a")
 
     uvloop.run(scenario())
 
