@@ -189,7 +189,7 @@ class Hub:
         if name not in client.subscriptions and len(client.subscriptions) == self.limits.max_sites:
             text = f"site: expected at most {self.limits.max_sites} at a time, got another"
             return ErrorMessage(id=request.id, code=TOO_MANY_SITES, message=text)
-        if name in self._dirty or name not in self._subscribers:
+        if name in self._dirty or name not in self._subscribers or self._turns.get(name, now + 1) <= now:
             self._next_state(now)
             self._turn(name)
             self._dirty.discard(name)

@@ -354,6 +354,16 @@ def test_too_many_messages_are_refused_for_a_second_then_end_the_connection() ->
     assert talk.ask(now=T + 1_000, action="ping")["type"] == "pong"
 
 
+def test_a_snapshot_is_of_now_also_when_another_sites_was_asked_for_just_before(talk: Talk) -> None:
+    talk.ask(action="subscribe")
+    talk.take(update(ACTIVE_USERS, T + 5_000, 7, final=True))
+    talk.flush()
+    talk.ask(action="subscribe", site="b", now=T + 5_000)
+    snapshot = talk.ask(action="subscribe", now=T + 5_001)["snapshot"]
+    assert snapshot["activeUsers"] == 7
+    assert [point["windowEnd"] for point in snapshot["points"]["activeUsers"]] == [T + 5_000]
+
+
 def test_an_unknown_metric_in_the_topic_is_passed_over(talk: Talk) -> None:
     assert talk.take(update("scroll_depth", T, 1)) == [False]
 
