@@ -3,7 +3,8 @@
 import msgspec
 from msgspec import Struct
 
-from websocket_gateway.protocol import AlertMessage, encode
+from websocket_gateway.formats import JSON, Format, Shared
+from websocket_gateway.protocol import AlertMessage
 from websocket_gateway.series import NOTHING_SENT
 
 
@@ -19,18 +20,19 @@ class Subscription(Struct):
 
 
 class Client:
-    """A client and its outbox. ``sites``: those it may see, None for all.
+    """A client and its outbox. ``sites``: those it may see, None for all; ``format``: that of its messages.
 
     The outbox holds no values: only which sites have changed since they were sent, so that a slow client gets their
-    newest state and costs no memory; and at most ``alerts`` encoded alerts, of which the oldest gives way (``lagged``
+    newest state and costs no memory; and at most ``alerts`` alerts, of which the oldest gives way (``lagged``
     counts).
     """
 
-    def __init__(self, alerts: int, sites: frozenset[str] | None = None) -> None:
+    def __init__(self, alerts: int, sites: frozenset[str] | None = None, format: Format = JSON) -> None:
+        self.format = format
         self.subscriptions: dict[str, Subscription] = {}
         self.lagged = 0
         self._changed: dict[str, None] = {}
-        self._alerts: list[tuple[AlertMessage, bytes]] = []  # a deque is larger while it is empty, as most are
+        self._alerts: list[Shared[AlertMessage]] = []  # a deque is larger while it is empty, as most are
         self._max_alerts = alerts
         self._alert_is_next = True
         self._sites = sites
@@ -51,14 +53,14 @@ class Client:
         """Drop a site: its subscription and what was to be sent of its metrics and alerts."""
         self.subscriptions.pop(site, None)
         self._changed.pop(site, None)
-        self._alerts = [waiting for waiting in self._alerts if waiting[0].site_id != site]
+        self._alerts = [waiting for waiting in self._alerts if waiting.message.site_id != site]
 
-    def put_alert(self, alert: AlertMessage, encoded: bytes) -> None:
-        """Add an alert that goes to many clients, encoded once."""
+    def put_alert(self, alert: Shared[AlertMessage]) -> None:
+        """Add an alert."""
         if len(self._alerts) == self._max_alerts:
             del self._alerts[0]
             self.lagged += 1
-        self._alerts.append((alert, encoded))
+        self._alerts.append(alert)
 
     def next_site(self) -> str | None:
         """Take the site whose state is to be sent next; None if it is an alert's turn, or nothing has changed."""
@@ -74,11 +76,11 @@ class Client:
         if not self._alerts:
             return None
         self._alert_is_next = False
-        alert, encoded = self._alerts.pop(0)
-        if self.lagged:
-            encoded = encode(msgspec.structs.replace(alert, lagged=self.lagged))
-            self.lagged = 0
-        return encoded
+        alert = self._alerts.pop(0)
+        if not self.lagged:
+            return alert.encoded(self.format)
+        told, self.lagged = msgspec.structs.replace(alert.message, lagged=self.lagged), 0
+        return self.format.encode(told)
 
     def count_message(self, now: int, limit: int) -> bool:
         """Count a message of the client; say whether it is within the limit a second.

@@ -2,7 +2,8 @@
 
 The hub counts its states: each ``flush`` makes one, each alert another, and its number is the ``offset`` of what is
 sent of it. For each client and site it remembers the offset that was sent, so the next message is what has changed
-since then: conflation for free, clients that keep pace share one encoding, who comes back is like one that was slow.
+since then: conflation for free, clients of a format that keep pace share one encoding, who comes back is like one that
+was slow.
 """
 
 from itertools import islice, takewhile
@@ -13,6 +14,7 @@ from tidemark.events import DEFAULT_SITE
 from tidemark.results import METRICS, Alert, MetricUpdate
 from websocket_gateway.client import Client, Subscription
 from websocket_gateway.codes import FORBIDDEN, RATE_LIMITED, TOO_MANY_SITES
+from websocket_gateway.formats import JSON, Format, Shared
 from websocket_gateway.protocol import (
     ALL_METRICS,
     AlertMessage,
@@ -20,15 +22,16 @@ from websocket_gateway.protocol import (
     Hello,
     History,
     Limits,
+    MetricsMessage,
     Ping,
     Pong,
     ServerMessage,
     Since,
+    Snapshot,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Unsubscribed,
-    encode,
     wire_names,
 )
 from websocket_gateway.requests import RequestError, decode_request, metrics_of, site_of
@@ -61,8 +64,8 @@ class Hub:
         self._turns: dict[str, int] = {}
         self._ready: set[Client] = set()
         self._simple: dict[Client, int] = {}
-        self._encoded: dict[tuple[str, frozenset[str], int], bytes] = {}
-        self._snapshots: dict[tuple[str, frozenset[str]], Raw] = {}
+        self._changes: dict[tuple[str, frozenset[str], int], Shared[MetricsMessage]] = {}
+        self._snapshots: dict[tuple[str, frozenset[str]], Shared[Snapshot]] = {}
         self._alert_ids: dict[str, None] = {}
         self._swept_at = 0
 
@@ -90,15 +93,15 @@ class Hub:
         self._sites.setdefault(name, self._site(name)).keep_alert(message, now)
         clients = self._subscribers.get(name)
         if clients:
-            encoded = encode(message)
+            shared = Shared(message)
             for client in clients:
-                client.put_alert(message, encoded)
+                client.put_alert(shared)
             self._ready.update(clients)
         return True
 
-    def connect(self, now: int, sites: frozenset[str] | None = None) -> tuple[Client, Hello]:
+    def connect(self, now: int, sites: frozenset[str] | None = None, format: Format = JSON) -> tuple[Client, Hello]:
         """Let a client in that may see these sites (None: all); return it with what to send it first."""
-        client = Client(self.limits.alerts, sites)
+        client = Client(self.limits.alerts, sites, format)
         if client.may_see(DEFAULT_SITE):
             self._simple[client] = now + self.limits.simple_interval_ms
         return client, Hello(epoch=self.epoch, server_time=now, limits=self.limits)
@@ -118,7 +121,7 @@ class Hub:
         """
         allowed = client.count_message(now, self.limits.max_messages_per_second)
         try:
-            request = decode_request(raw)
+            request = decode_request(raw, client.format)
             if not allowed:
                 text = f"message: expected at most {self.limits.max_messages_per_second} a second, got more"
                 return ErrorMessage(id=request.id, code=RATE_LIMITED, message=text, temporary=True)
@@ -159,12 +162,12 @@ class Hub:
             return client.next_alert()
         subscription = client.subscriptions[name]
         key = (name, subscription.metrics, subscription.sent)
-        encoded = self._encoded.get(key)
-        if encoded is None:
-            changes = self._site(name).changes(subscription.metrics, subscription.sent, self._state, self._now)
-            encoded = self._encoded[key] = encode(changes)
+        changes = self._changes.get(key)
+        if changes is None:
+            told = self._site(name).changes(subscription.metrics, subscription.sent, self._state, self._now)
+            changes = self._changes[key] = Shared(told)
         subscription.sent = NOTHING_SENT if client in self._simple else self._state
-        return encoded
+        return changes.encoded(client.format)
 
     def _subscribe(self, client: Client, request: Subscribe, now: int) -> Subscribed | ErrorMessage:
         name, metrics = site_of(request), metrics_of(request)
@@ -182,7 +185,7 @@ class Hub:
             answer.recovered = self._resume(client, name, metrics, request.since)
         if answer.recovered is not True:
             self._join(client, name, Subscription(metrics, self.offset))
-            answer.snapshot = self._snapshot(name, metrics)
+            answer.snapshot = Raw(self._snapshot(name, metrics).encoded(client.format))
         return answer
 
     def _resume(self, client: Client, name: str, metrics: frozenset[str], since: Since) -> bool:
@@ -195,7 +198,7 @@ class Hub:
             return False
         self._join(client, name, Subscription(metrics, since.offset))
         for alert in site.alerts_after(alert_offset):
-            client.put_alert(alert, encode(alert))
+            client.put_alert(Shared(alert))
         if site.has_changed(metrics, since.offset):
             client.mark(name)
         self._ready.add(client)
@@ -227,10 +230,10 @@ class Hub:
             self._turns.pop(name, None)
             self._dirty.discard(name)
 
-    def _snapshot(self, name: str, metrics: frozenset[str]) -> Raw:
+    def _snapshot(self, name: str, metrics: frozenset[str]) -> Shared[Snapshot]:
         snapshot = self._snapshots.get((name, metrics))
         if snapshot is None:
-            snapshot = Raw(encode(self._site(name).snapshot(metrics, self.offset, self._now)))
+            snapshot = Shared(self._site(name).snapshot(metrics, self.offset, self._now))
             self._snapshots[name, metrics] = snapshot
         return snapshot
 
@@ -238,7 +241,7 @@ class Hub:
         self._now = now
         self.offset += 1
         self._state = self.offset
-        self._encoded.clear()
+        self._changes.clear()
         self._snapshots.clear()
 
     def _turn(self, name: str) -> None:

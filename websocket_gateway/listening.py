@@ -13,10 +13,12 @@ from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from tidemark.settings import Settings
 from websocket_gateway.admission import Admission, Refused, own_origins
 from websocket_gateway.door import Door
+from websocket_gateway.formats import chosen
 from websocket_gateway.server import Gateway
 from websocket_gateway.session import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES
 from websocket_gateway.sse import Streams
@@ -63,10 +65,11 @@ async def _sockets(
         settings.gateway_host,
         settings.gateway_port,
         create_connection=cast(type[ServerConnection], door),
+        select_subprotocol=lambda _, offered: cast(Subprotocol | None, chosen(offered)),
         process_request=partial(_check, admission),
         process_response=_take_place,
         open_timeout=settings.gateway_handshake_seconds,
-        compression=None,
+        compression="deflate" if settings.gateway_compression else None,
         max_size=settings.gateway_max_message_bytes,
         max_queue=4,
         ping_interval=None,  # the session pings

@@ -1,6 +1,6 @@
 """The gateway's messages, by their shape on the wire: what a client may ask, and all that the gateway says.
 
-JSON text, camelCase, times in ms since the epoch. A client sends objects with an ``action``, the gateway sends objects
+Names are camelCase, times in ms since the epoch. A client sends objects with an ``action``, the gateway sends objects
 with a ``type``. Unknown fields are ignored on both sides, so that either may learn new ones first.
 """
 
@@ -219,6 +219,13 @@ class ErrorMessage(Struct, rename="camel", tag_field="type", tag="error", omit_d
     code: ErrorCode
     message: str
     temporary: bool = False
+
+
+class Close(Struct, rename="camel", tag_field="type", tag="close"):
+    """The last event of a stream of Server-Sent Events, with the code and the reason of a WebSocket's close."""
+
+    code: int
+    reason: str
 
 
 ServerMessage = Hello | Subscribed | Unsubscribed | HistoryMessage | MetricsMessage | AlertMessage | Pong | ErrorMessage

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
+from msgspec import Raw
 from websockets.exceptions import ConnectionClosed
 
 from monitoring.metrics import CONNECTIONS, ERRORS, EVENTS, OUTBOX_CONFLATED
@@ -18,9 +19,10 @@ from tidemark.results import Alert, MetricUpdate
 from websocket_gateway.client import Client, TooManyMessages
 from websocket_gateway.codes import GOING_AWAY, NO_HISTORY, NO_PONG, STALLED, TOO_FAST, UNAUTHORISED
 from websocket_gateway.door import Door
+from websocket_gateway.formats import FORMATS, JSON
 from websocket_gateway.history import Archive, NoHistory
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import ErrorMessage, Hello, History, HistoryMessage, ServerMessage, encode
+from websocket_gateway.protocol import ErrorMessage, Hello, History, HistoryMessage, ServerMessage
 from websocket_gateway.requests import metrics_of, site_of
 from websocket_gateway.session import Session, now_ms
 from websocket_gateway.tokens import Rights
@@ -74,7 +76,8 @@ class Gateway:
 
     async def handle(self, connection: Door, rights: Rights) -> None:
         """Serve one connection until it is closed, or its rights expire."""
-        client, hello = self.hub.connect(now_ms(), rights.sites)
+        format = FORMATS.get(connection.subprotocol or "", JSON)
+        client, hello = self.hub.connect(now_ms(), rights.sites, format)
         with self.joined(Session(connection, client)) as session:
             await self._converse(session, hello, rights.seconds_left(now_ms()))
 
@@ -100,11 +103,10 @@ class Gateway:
         return answer
 
     async def _converse(self, session: Session, hello: Hello, seconds: float | None) -> None:
-        connection = session.connection
         try:
             async with asyncio.timeout(seconds):
-                await connection.send(encode(hello), text=True)
-                async for raw in connection:
+                await session.tell(hello)
+                async for raw in session.connection:
                     # The client's next message is not read before the answer is written: who does not read is not read.
                     await self._answer(session, raw)
         except ConnectionClosed:
@@ -135,9 +137,9 @@ class Gateway:
     async def _answer(self, session: Session, raw: str | bytes) -> None:
         answer = self.receive(session.client, raw)
         if not isinstance(answer, History):
-            await _tell(session, answer)
+            await session.tell(answer)
         elif self._archive is None or len(session.asked) == HISTORIES:
-            await _tell(session, _no_history(answer, "ask again when the others are answered"))
+            await session.tell(_no_history(answer, "ask again when the others are answered"))
         else:
             # Aside, so that a slow InfluxDB does not hold up what the client asks next.
             task = asyncio.create_task(_tell_history(session, answer, self._archive))
@@ -176,20 +178,17 @@ class Gateway:
                 yield session, NO_PONG, "no answer to a ping"
 
 
-async def _tell(session: Session, answer: ServerMessage) -> None:
-    await session.connection.send(encode(answer), text=True)
-
-
 async def _tell_history(session: Session, request: History, archive: Archive) -> None:
     answer: ServerMessage
     site = site_of(request)
     try:
         points = await archive.points(site, metrics_of(request), request.minutes)
-        answer = HistoryMessage(id=request.id, site=site, minutes=request.minutes, points=points)
+        encoded = Raw(points.encoded(session.client.format))
+        answer = HistoryMessage(id=request.id, site=site, minutes=request.minutes, points=encoded)
     except NoHistory as error:
         answer = _no_history(request, str(error))
     with suppress(ConnectionClosed):
-        await _tell(session, answer)
+        await session.tell(answer)
 
 
 def _no_history(request: History, why: str) -> ErrorMessage:

@@ -6,12 +6,14 @@ import time
 from contextlib import suppress
 from functools import lru_cache
 
+from websockets.asyncio.server import broadcast
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from websocket_gateway.client import Client
 from websocket_gateway.door import Door
 from websocket_gateway.hub import Hub
+from websocket_gateway.protocol import ServerMessage
 
 #: A client's unsent bytes, here and in the kernel. Little: what waits is no longer the newest when it arrives.
 WRITE_LIMIT_BYTES = 16_384
@@ -62,9 +64,18 @@ class Session:
             self._send(message)
         return False
 
+    async def tell(self, message: ServerMessage) -> None:
+        """Send the client a message of its own, and wait until it is written. Raises ConnectionClosed."""
+        format = self.client.format
+        await self.connection.send(format.encode(message), text=format.text)
+
     def _send(self, message: bytes) -> None:
-        """Write a text message; a connection that is closing drops it."""
-        self._write(framed(message))
+        """Write a message; a connection that is closing drops it."""
+        text = self.client.format.text
+        if self.connection.protocol.extensions:  # compressed, for each client anew
+            broadcast((self.connection,), message, text=text)
+        else:
+            self._write(framed(message, Opcode.TEXT if text else Opcode.BINARY))
         self._unsent = self.connection.transport.get_write_buffer_size()
 
     def _write(self, frame: bytes) -> None:
@@ -96,9 +107,6 @@ class Session:
 
 
 @lru_cache(maxsize=64)
-def framed(message: bytes) -> bytes:
-    """Return the text message as a WebSocket frame, made once for all who get the same.
-
-    So it is only for connections without compression; those are all that the gateway has.
-    """
-    return Frame(Opcode.TEXT, message).serialize(mask=False)
+def framed(message: bytes, opcode: Opcode) -> bytes:
+    """Return the message as a WebSocket frame without compression, made once for all who get the same."""
+    return Frame(opcode, message).serialize(mask=False)

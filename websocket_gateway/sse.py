@@ -15,7 +15,7 @@ from websocket_gateway.client import Client
 from websocket_gateway.codes import FORBIDDEN, UNAUTHORISED
 from websocket_gateway.door import Door
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import ErrorMessage, Since, Subscribe, encode
+from websocket_gateway.protocol import Close, ErrorMessage, Since, Subscribe, encode
 from websocket_gateway.server import STAGE, Gateway
 from websocket_gateway.session import WRITE_LIMIT_BYTES, now_ms
 from websocket_gateway.tokens import Rights
@@ -69,7 +69,7 @@ class Stream:
     async def close(self, code: int, reason: str) -> None:
         """Send a last event, and no more."""
         self.closing = True
-        self.goodbye = b"event: close\ndata: " + encode({"code": code, "reason": reason}) + b"\n\n"
+        self.goodbye = b"event: close\ndata: " + encode(Close(code, reason)) + b"\n\n"
         self._news.set()
 
     def event(self, message: bytes) -> bytes:

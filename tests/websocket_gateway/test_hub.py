@@ -1,4 +1,6 @@
 import json
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,8 +9,9 @@ from tests.websocket_gateway.made import alert, update
 from tidemark.results import ACTIVE_USERS, BOUNCE_RATE, CONVERSION_RATE, POPULAR_CONTENT, MetricUpdate
 from websocket_gateway import hub as hub_module
 from websocket_gateway.client import TooManyMessages
+from websocket_gateway.formats import JSON, MSGPACK, Format
 from websocket_gateway.hub import FORGET_AFTER_MS, Hub
-from websocket_gateway.protocol import Limits, encode
+from websocket_gateway.protocol import Limits
 
 Message = dict[str, Any]
 
@@ -16,15 +19,16 @@ T = 1_000_020_000  # a multiple of 60 s
 
 
 class Talk:
-    """A hub and one client of it, which speak JSON."""
+    """A hub and one client of it, which speak a format."""
 
-    def __init__(self, hub: Hub | None = None, **limits: int) -> None:
+    def __init__(self, hub: Hub | None = None, format: Format = JSON, **limits: int) -> None:
         self.hub = hub or Hub("epoch", Limits(**limits))
-        self.client, hello = self.hub.connect(T)
-        self.hello = json.loads(encode(hello))
+        self.client, hello = self.hub.connect(T, format=format)
+        self.hello: Message = format.decode(format.encode(hello))
 
     def ask(self, now: int = T, **request: Any) -> Message:
-        answer: Message = json.loads(encode(self.hub.receive(self.client, json.dumps(request), now)))
+        format = self.client.format
+        answer: Message = format.decode(format.encode(self.hub.receive(self.client, format.encode(request), now)))
         return answer
 
     def take(self, *updates: MetricUpdate, now: int = T) -> list[bool]:
@@ -35,8 +39,8 @@ class Talk:
         return self.client in self.hub.flush(now)
 
     def messages(self) -> list[Message]:
-        texts = iter(lambda: self.hub.next_message(self.client), None)
-        return [json.loads(text) for text in texts if text is not None]
+        encoded = iter(lambda: self.hub.next_message(self.client), None)
+        return [self.client.format.decode(one) for one in encoded if one is not None]
 
 
 @pytest.fixture
@@ -163,22 +167,32 @@ def test_a_slow_client_gets_the_newest_state_in_one_message_and_the_others_are_c
     assert talk.hub.conflated == 5
 
 
-def test_clients_that_keep_pace_share_one_encoding(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [Talk(talk.hub) for _ in range(5)]
-    for one in (talk, *others):
-        one.ask(action="subscribe")
-    encoded = []
+def counted(monkeypatch: pytest.MonkeyPatch, formats: Iterable[Format]) -> list[object]:
+    """Return what will hold each message that is encoded from now on, as often as it is."""
+    encoded: list[object] = []
 
-    def counting(message: object) -> bytes:
+    def counting(encode: Callable[[object], bytes], message: object) -> bytes:
         encoded.append(message)
         return encode(message)
 
-    monkeypatch.setattr(hub_module, "encode", counting)
+    for format in formats:
+        monkeypatch.setattr(format, "encode", partial(counting, format.encode))
+    return encoded
+
+
+@pytest.mark.parametrize("formats", [[JSON], [MSGPACK], [JSON, MSGPACK]])
+def test_clients_of_a_format_that_keep_pace_share_one_encoding(
+    formats: list[Format], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, *others = (Talk(hub, format) for hub in [Hub("epoch", Limits())] for _ in range(3) for format in formats)
+    for one in (talk, *others):
+        one.ask(action="subscribe")
+    encoded = counted(monkeypatch, formats)
     for revision in (1, 2, 3):
         talk.take(update(ACTIVE_USERS, T, revision, revision=revision))
         talk.flush()
         assert len({json.dumps(one.messages()) for one in (talk, *others)}) == 1
-    assert len(encoded) == 3
+    assert len(encoded) == 3 * len(formats)
 
 
 def test_offsets_grow_from_message_to_message(talk: Talk) -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from tests.websocket_gateway.made import Results, alert, update
 from tests.websocket_gateway.talking import (
     DEADLINE_S,
     Message,
+    Talker,
     eventually,
     gateway_of,
     get,
@@ -160,18 +161,61 @@ def test_connections_are_counted(settings: Settings) -> None:
     asyncio.run(scenario())
 
 
-def test_two_gateways_both_show_everything(settings: Settings) -> None:
+class Follower:
+    """What a client has been told of the windows of one metric: by their ends, the finals' values."""
+
+    def __init__(self) -> None:
+        self.finals: dict[int, float] = {}
+        self.since: Message = {}
+
+    def take(self, message: Message, epoch: str) -> None:
+        """Take a subscribed or metrics message, as the protocol's page says."""
+        told = [*message.get("snapshot", {}).get("points", {}).get("activeUsers", [])]
+        told += message.get("earlier", {}).get("activeUsers", [])
+        if "activeUsers" in message:
+            window = message["windows"]["activeUsers"]
+            told.append({"windowEnd": window["end"], "value": message["activeUsers"], "final": window["final"]})
+        self.finals |= {point["windowEnd"]: point["value"] for point in told if point["final"]}
+        self.since = {"epoch": epoch, "offset": message.get("snapshot", message)["offset"]}
+
+    async def follow(self, client: Talker, end: int) -> None:
+        """Read until the window with this end is final."""
+        while end not in self.finals:
+            self.take(await client.next(), client.hello["epoch"])
+
+
+def test_two_gateways_give_the_same_finals_and_who_moves_from_one_to_the_other_misses_none(settings: Settings) -> None:
+    second = settings.model_copy(update={"gateway_port": settings.gateway_port + 1})
+
     async def scenario() -> None:
-        second = settings.model_copy(update={"gateway_port": settings.gateway_port + 1})
-        results, end = Results(settings), now_window()
-        async with gateway_of(settings) as one, gateway_of(second) as two:
+        results, last = Results(settings), now_window() - 5_000
+        finals = {last - 5_000 * n: 100.0 + n for n in range(6)}
+        first_three, while_away, after = sorted(finals)[:3], sorted(finals)[3:5], sorted(finals)[5]
+
+        def send(ends: Iterable[int]) -> None:
+            results.send(*(update(ACTIVE_USERS, end, finals[end], final=True) for end in ends))
+
+        async with gateway_of(settings) as one, gateway_of(second) as two, talker(second) as staying:
             assert one.hub.epoch != two.hub.epoch
-            async with talker(settings) as client, talker(second) as other:
-                for each in (client, other):
-                    await each.ask(action="subscribe")
-                results.send(update(ACTIVE_USERS, end, 7), update(BOUNCE_RATE, end, 0.5))
-                for each in (client, other):
-                    await each.until(shows(7))
+            stayed, moved = Follower(), Follower()
+            stayed.take(await staying.ask(action="subscribe"), two.hub.epoch)
+            async with talker(settings) as moving:
+                moved.take(await moving.ask(action="subscribe"), one.hub.epoch)
+                send(first_three)
+                for follower, client in ((stayed, staying), (moved, moving)):
+                    await follower.follow(client, first_three[-1])
+                assert moved.finals == stayed.finals == {end: finals[end] for end in first_three}
+            send(while_away)
+            await stayed.follow(staying, while_away[-1])
+            async with talker(second) as moving:
+                answer = await moving.ask(action="subscribe", since=moved.since)
+                assert answer["recovered"] is False
+                moved.finals.clear()  # what it has is to be thrown away: the snapshot holds it too
+                moved.take(answer, two.hub.epoch)
+                send([after])
+                for follower, client in ((stayed, staying), (moved, moving)):
+                    await follower.follow(client, after)
+            assert moved.finals == stayed.finals == finals
 
     asyncio.run(scenario())
 

@@ -126,7 +126,7 @@ def test_a_quiet_stream_gets_comments_and_a_goodbye_at_the_end(
             await gateway.close()
             while (text := await stream.chunk()).startswith(":"):
                 pass
-            assert text == 'event: close\ndata: {"code":1001,"reason":"the gateway stops"}\n\n'
+            assert text == 'event: close\ndata: {"type":"close","code":1001,"reason":"the gateway stops"}\n\n'
             assert await stream.chunk() == ""
             await eventually(lambda: not gateway._sessions)
 
@@ -176,7 +176,7 @@ def test_tokens_rule_streams_too(unfed: Settings) -> None:
             async with streaming(guarded, f"/sse?site=shop&token={token}") as stream:
                 await stream.events()
                 [(_, name, data)] = await stream.events()
-                assert (name, data) == ("close", {"code": 4401, "reason": "the token has expired"})
+                assert (name, data) == ("close", {"type": "close", "code": 4401, "reason": "the token has expired"})
                 assert 0 <= time.time() - until < 1
             await eventually(lambda: not gateway._sessions)
 

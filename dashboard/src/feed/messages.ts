@@ -3,7 +3,7 @@
 export type Messages = Request | ServerMessage;
 export type Request = Subscribe | Unsubscribe | History | Ping;
 export type ServerMessage =
-  Hello | Subscribed | Unsubscribed | HistoryMessage | MetricsMessage | AlertMessage | Pong | ErrorMessage;
+  Hello | Subscribed | Unsubscribed | HistoryMessage | MetricsMessage | AlertMessage | Pong | ErrorMessage | Close;
 
 /**
  * Ask for a site's metrics (absent: all; empty: none, only its alerts) in place of what was asked before.
@@ -282,6 +282,7 @@ export interface ErrorMessage {
   id?: string | number | null;
   code:
     | 'bad_json'
+    | 'bad_msgpack'
     | 'unknown_action'
     | 'unknown_metric'
     | 'invalid_field'
@@ -291,4 +292,12 @@ export interface ErrorMessage {
     | 'no_history';
   message: string;
   temporary?: boolean;
+}
+/**
+ * The last event of a stream of Server-Sent Events, with the code and the reason of a WebSocket's close.
+ */
+export interface Close {
+  type: 'close';
+  code: number;
+  reason: string;
 }
