@@ -112,6 +112,7 @@ class Values(Struct, rename="camel", omit_defaults=True, kw_only=True):
     active_users: float | UnsetType = UNSET
     bounce_rate: float | UnsetType = UNSET
     average_session_duration: float | UnsetType = UNSET
+    events_by_outcome: list[Dimension] | UnsetType = UNSET
     conversion_rate: float | UnsetType = UNSET
     revenue_per_user: float | UnsetType = UNSET
     popular_content: list[Dimension] | UnsetType = UNSET

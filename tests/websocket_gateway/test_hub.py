@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from tests.websocket_gateway.made import alert, update
-from tidemark.results import ACTIVE_USERS, BOUNCE_RATE, CONVERSION_RATE, POPULAR_CONTENT, MetricUpdate
+from tidemark.results import (
+    ACTIVE_USERS,
+    BOUNCE_RATE,
+    CONVERSION_RATE,
+    EVENTS_BY_OUTCOME,
+    POPULAR_CONTENT,
+    MetricUpdate,
+)
 from websocket_gateway import hub as hub_module
 from websocket_gateway.client import TooManyMessages
 from websocket_gateway.formats import JSON, MSGPACK, Format
@@ -89,6 +96,14 @@ def test_an_empty_list_is_sent_as_such(talk: Talk) -> None:
     talk.take(update(POPULAR_CONTENT, T, final=True))
     snapshot = talk.ask(action="subscribe")["snapshot"]
     assert snapshot["popularContent"] == snapshot["points"]["popularContent"][0]["dimensions"] == []
+
+
+def test_a_list_that_comes_only_final_is_no_current_one(talk: Talk) -> None:
+    talk.take(update(ACTIVE_USERS, T + 5_000, 1))
+    talk.take(update(EVENTS_BY_OUTCOME, T, 3, final=True, dimensions=[("accepted", 2), ("late", 1)]))
+    snapshot = talk.ask(action="subscribe")["snapshot"]
+    assert snapshot["eventsByOutcome"] == [{"key": "accepted", "value": 2}, {"key": "late", "value": 1}]
+    assert snapshot["current"].keys() == {"activeUsers"}
 
 
 def test_only_what_has_changed_is_sent(talk: Talk) -> None:

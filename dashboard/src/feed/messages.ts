@@ -18,6 +18,7 @@ export interface Subscribe {
         | 'activeUsers'
         | 'bounceRate'
         | 'averageSessionDuration'
+        | 'eventsByOutcome'
         | 'conversionRate'
         | 'revenuePerUser'
         | 'popularContent'
@@ -49,6 +50,7 @@ export interface Unsubscribe {
         | 'activeUsers'
         | 'bounceRate'
         | 'averageSessionDuration'
+        | 'eventsByOutcome'
         | 'conversionRate'
         | 'revenuePerUser'
         | 'popularContent'
@@ -122,6 +124,7 @@ export interface Subscribed {
     | 'activeUsers'
     | 'bounceRate'
     | 'averageSessionDuration'
+    | 'eventsByOutcome'
     | 'conversionRate'
     | 'revenuePerUser'
     | 'popularContent'
@@ -138,6 +141,7 @@ export interface Snapshot {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
@@ -155,7 +159,7 @@ export interface Snapshot {
   alerts: AlertMessage[];
 }
 /**
- * One entry of a list: a url and its page views, or a country and its distinct visitors.
+ * One entry of a list: a url and its page views, a country and its visitors, an outcome and its count.
  */
 export interface Dimension {
   key: string;
@@ -169,6 +173,7 @@ export interface Values {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
@@ -221,6 +226,7 @@ export interface Unsubscribed {
     | 'activeUsers'
     | 'bounceRate'
     | 'averageSessionDuration'
+    | 'eventsByOutcome'
     | 'conversionRate'
     | 'revenuePerUser'
     | 'popularContent'
@@ -251,6 +257,7 @@ export interface MetricsMessage {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
