@@ -33,6 +33,7 @@ $(MODULES): dashboard/package.json dashboard/package-lock.json dashboard/.npmrc 
 $(PAGE): $(MODULES) dashboard/index.html dashboard/vite.config.ts $(wildcard $(addprefix dashboard/,\
 		public/* scripts/* src/* src/*/*))
 	$(NPM) run build -- --logLevel warn
+	gzip --best --keep dashboard/dist/assets/*.js dashboard/dist/assets/*.css
 	@touch $@
 
 demo: setup

@@ -6,17 +6,27 @@ from collections.abc import Callable
 from confluent_kafka import KafkaError, Message, Producer
 
 from tidemark.kafka import producer_config
-from tidemark.results import LISTS, METRICS, PAGE_VIEWS_PER_SECOND, TUMBLING_5S, Dimension, MetricUpdate, encode
+from tidemark.results import (
+    EVENTS_BY_OUTCOME,
+    LISTS,
+    METRICS,
+    PAGE_VIEWS_PER_SECOND,
+    TUMBLING_5S,
+    Dimension,
+    MetricUpdate,
+    encode,
+)
 from tidemark.settings import Settings
 from tidemark.topics import METRICS as METRICS_TOPIC
 
 #: As long as lists get.
 ENTRIES = 10
-_LAST_OF_ALL = sorted(METRICS, key=lambda metric: metric == PAGE_VIEWS_PER_SECOND)
+#: The metrics that come early, the one that counts last.
+_METRICS = sorted(METRICS.keys() - {EVENTS_BY_OUTCOME}, key=lambda metric: metric == PAGE_VIEWS_PER_SECOND)
 
 
 class Updates:
-    """Writes all metrics of the open windows at a time; the n-th time the page views a second are n.
+    """Writes all early results of the open windows at a time; the n-th time the page views a second are n.
 
     ``appended``: when (ms since the epoch) the broker appended the n-th page views; its append time is what the topic
     must be kept with.
@@ -41,7 +51,7 @@ class Updates:
         """Write once, without waiting for the broker."""
         self.newest += 1
         now = time.time_ns() // 1_000_000
-        for metric in _LAST_OF_ALL:
+        for metric in _METRICS:
             update = _update(metric, self.newest, now)
             self._producer.produce(
                 self._topic,

@@ -14,10 +14,13 @@ from tests.dashboard.browser import Page, browser
 from tests.support import wait
 from tests.support.kafka_log import read_log
 from tests.support.parts import Part, gone_afterwards, running
-from tidemark.results import decode_session
+from tests.websocket_gateway.made import Results, update
+from tests.websocket_gateway.talking import now_window
+from tidemark.results import PAGE_VIEWS_PER_SECOND, decode_session
 from tidemark.settings import Settings
 from tidemark.topics import SESSIONS
 
+VALUE = "[data-metric=pageViewsPerSecond] .card-value"
 #: So few that their visits are short: whole ones end within the run.
 VISITORS = ("simulate", "--rate", "40", "--duration", "12", "--users", "120")
 
@@ -59,8 +62,57 @@ def test_a_page_without_data_says_so_and_breaks_no_rule_of_the_gateway(scene: Sc
     assert page.complaints() == []
 
 
+def send_final(scene: Scene, site: str, *windows: tuple[int, float]) -> None:
+    """Have the gateway show finals of a site, each with the end (ms) of its window and its value."""
+    Results(scene.settings).send(
+        *(update(PAGE_VIEWS_PER_SECOND, end, value, final=True, site=site) for end, value in windows)
+    )
+
+
+def test_everything_works_under_the_gateways_content_policy(scene: Scene) -> None:
+    page = scene.page
+    send_final(scene, "busy", (now_window() - 5_000, 1.5))
+    page.open(f"{scene.url}?site=busy&range=5")
+    wait.until(lambda: page.text(VALUE) == "1.5", 10.0, lambda: page.text("body"))
+    for key in "?123456][stp":
+        page.press(key)
+    page.open(f"{scene.url}?site=another")
+    wait.until(lambda: page.text(".status") == "Connected\nno data yet", 10.0, lambda: page.text("body"))
+    assert page.log() == []
+    page.evaluate("document.body.setAttribute('style', 'color: red')")
+    wait.until(lambda: page.evaluate("window.forbidden")[:] == ["style-src-attr"], 5.0, "nothing is forbidden")
+    assert "style-src" in " ".join(page.log())
+
+
+def test_on_a_slow_network_there_is_a_skeleton_then_numbers_and_after_none_the_right_ones(scene: Scene) -> None:
+    page, site = scene.page, "far"
+    first = now_window() - 10_000
+    send_final(scene, site, (first, 1.5))
+    page.connect(latency_ms=400, kbit_s=400)
+    page.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+    page.open(f"{scene.url}?site={site}")
+    wait.until(lambda: page.text(VALUE) == "1.5", 20.0, lambda: page.text("body"))
+    assert page.looks().index((6, 0)) < page.looks().index((5, 1))
+    scripts = "performance.getEntriesByType('resource').find(({name}) => name.endsWith('.js'))"
+    painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert painted < page.evaluate(scripts)["responseEnd"]  # there is something to see before the script is here
+
+    page.connect(offline=True)
+    wait.until(lambda: page.tone() in ("stale", "dead"), 30.0, page.tone)
+    wait.until(lambda: "Reconnecting" in page.text(".status"), 30.0, lambda: page.text("body"))
+    assert page.text(VALUE) == "1.5"
+    newest = now_window() - 5_000
+    send_final(scene, site, *((end, end / 5_000 % 100) for end in range(first + 5_000, newest + 1, 5_000)))
+    page.connect(latency_ms=400, kbit_s=400)
+    wait.until(lambda: page.text(VALUE) == f"{newest / 5_000 % 100:.1f}", 20.0, lambda: page.text("body"))
+    wait.until(lambda: page.tone() == "live", 10.0, lambda: page.text(".status"))
+    page.connect()
+
+
 def test_what_the_page_has_shown_adds_up_to_what_was_sent(scene: Scene) -> None:
     page, path = scene.page, scene.folder / "manifest.json"
+    page.open(scene.url)
+    wait.until(lambda: page.text(".status") == "Connected\nno data yet", 10.0, lambda: page.text("body"))
     page.watch_card("pageViewsPerSecond")
     with running(scene.settings, scene.folder / "simulator.log", *VISITORS, "--manifest", str(path)) as simulator:
         wait.until(lambda: page.tone() == "live", 20.0, lambda: page.text("body"))

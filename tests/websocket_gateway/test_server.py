@@ -25,11 +25,13 @@ from tests.websocket_gateway.talking import (
     get,
     now_window,
     talker,
+    unfed_gateway,
     wait_for_port,
 )
 from tidemark.results import ACTIVE_USERS, BOUNCE_RATE
 from tidemark.settings import Settings
 from tidemark.topics import METRICS
+from websocket_gateway import server
 
 
 def shows(users: float) -> Callable[[Message], bool]:
@@ -84,6 +86,25 @@ def test_visits_of_before_and_of_now_are_counted_once_and_told_to_who_asks(setti
             assert (await other.ask(action="subscribe", metrics=[]))["type"] == "subscribed"
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(other.connection.recv(), 0.2)
+
+    asyncio.run(scenario())
+
+
+def test_results_that_come_one_after_the_other_are_one_message(
+    unfed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "GATHER_S", 1.0)  # as if there were many clients
+
+    async def scenario() -> None:
+        async with unfed_gateway(unfed, flush_interval_ms=400) as gateway, talker(unfed) as client:
+            await client.ask(action="subscribe")
+            await asyncio.sleep(0.5)  # the answer's own flush is over
+            end = now_window()
+            await gateway.take([update(ACTIVE_USERS, end, 7)])
+            await asyncio.sleep(0.01)
+            await gateway.take([update(BOUNCE_RATE, end, 0.5)])
+            message = await client.until(shows(7))
+            assert message["current"] == {"activeUsers": 7, "bounceRate": 0.5}
 
     asyncio.run(scenario())
 
