@@ -107,6 +107,7 @@ def test_on_a_slow_network_there_is_a_skeleton_then_numbers_and_after_none_the_r
     wait.until(lambda: page.text(VALUE) == f"{newest / 5_000 % 100:.1f}", 20.0, lambda: page.text("body"))
     wait.until(lambda: page.tone() == "live", 10.0, lambda: page.text(".status"))
     page.connect()
+    page.log()  # while there was no network the browser complained of that
 
 
 def test_what_the_page_has_shown_adds_up_to_what_was_sent(scene: Scene) -> None:
