@@ -24,6 +24,8 @@ ERRORS = {
 
 NORMAL = 1000
 GOING_AWAY = 1001
+BAD_FRAME = 1002
+BAD_TEXT = 1007
 TOO_FAST = 1008
 TOO_BIG = 1009
 NO_PONG = 1011
@@ -33,6 +35,8 @@ UNAUTHORISED = 4401
 CLOSES = {
     NORMAL: "The client has closed the connection.",
     GOING_AWAY: "The gateway stops. Connect again, after a random wait of a second or two.",
+    BAD_FRAME: "What came is no WebSocket frame. The client's library is at fault.",
+    BAD_TEXT: "A text message was not UTF-8. The same message will fail again.",
     TOO_FAST: "Too many messages: more than four times `limits.maxMessagesPerSecond`. Send less before you come again.",
     TOO_BIG: "A message was larger than `limits.maxMessageBytes`. The same message will fail again.",
     NO_PONG: "No answer within 10 s to a WebSocket ping (after 10 s of silence), or the gateway failed. Connect again.",

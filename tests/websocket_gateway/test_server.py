@@ -32,6 +32,7 @@ from tidemark.results import ACTIVE_USERS, BOUNCE_RATE
 from tidemark.settings import Settings
 from tidemark.topics import METRICS
 from websocket_gateway import server
+from websocket_gateway.codes import BAD_FRAME, BAD_TEXT
 
 
 def shows(users: float) -> Callable[[Message], bool]:
@@ -136,6 +137,23 @@ def test_nothing_comes_after_unsubscribe(settings: Settings) -> None:
             assert (await client.ask(action="ping", id="next"))["id"] == "next"
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(client.connection.recv(), 0.2)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_no_text_or_no_frame_ends_the_connection(unfed: Settings) -> None:
+    async def code_after(frame: bytes) -> int:
+        async with talker(unfed) as client:
+            client.connection.transport.write(frame)
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.until(lambda _: False)
+            assert closed.value.rcvd is not None
+            return closed.value.rcvd.code
+
+    async def scenario() -> None:
+        async with unfed_gateway(unfed):
+            assert await code_after(b"\x81\x81\0\0\0\0\xff") == BAD_TEXT
+            assert await code_after(b"\xff\xff") == BAD_FRAME
 
     asyncio.run(scenario())
 
