@@ -7,10 +7,11 @@ STAMP := .venv/.set-up
 NPM := npm --prefix dashboard --silent
 MODULES := dashboard/node_modules/.set-up
 PAGE := dashboard/dist/index.html
+TRACKER := dashboard/dist-tracker/tidemark.js
 
 .PHONY: setup demo test test-faults lint lock clean
 
-setup: $(STAMP) $(PAGE)
+setup: $(STAMP) $(PAGE) $(TRACKER)
 
 # A changed lock or pyproject.toml is installed anew, changed windows are compiled anew; else this is done at once.
 $(STAMP): requirements.lock pyproject.toml setup.py tidemark/decoding.py $(wildcard streams/windows/*.py)
@@ -36,6 +37,11 @@ $(MODULES): dashboard/package.json dashboard/package-lock.json dashboard/.npmrc
 $(PAGE): $(MODULES) dashboard/index.html dashboard/vite.config.ts $(wildcard $(addprefix dashboard/,\
 		public/* scripts/* src/* src/*/*))
 	$(NPM) run build -- --logLevel warn
+	@touch $@
+
+# The script that web sites load to be counted.
+$(TRACKER): $(MODULES) dashboard/vite.tracker.ts dashboard/scripts/budget.ts dashboard/src/feed/backoff.ts $(wildcard dashboard/tracker/*)
+	$(NPM) run build:tracker -- --logLevel warn
 	@touch $@
 
 demo: setup
@@ -64,4 +70,4 @@ lock: setup
 clean:
 	@test ! -x $(BIN)/tidemark || $(BIN)/tidemark stack down
 	rm -rf .venv .tidemark *.egg-info build *.so */*.so */*/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache \
-		dashboard/node_modules dashboard/dist
+		dashboard/node_modules dashboard/dist dashboard/dist-tracker
