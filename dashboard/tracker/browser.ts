@@ -37,11 +37,13 @@ export function pageWorld(door: string): World {
   };
 }
 
-/** A text is text/plain: no page has to be asked first whether it may send that to another site. */
+/** A text is sent as text/plain: browsers let a page send that to another site without asking there first. */
 async function post(door: string, body: string): Promise<number> {
   try {
     const signal = AbortSignal.timeout?.(ANSWER_MS);
-    return (await fetch(door, { method: 'POST', body, keepalive: true, credentials: 'omit', signal })).status;
+    const answer = await fetch(door, { method: 'POST', body, keepalive: true, credentials: 'omit', signal });
+    // Single events may be refused for now: all are sent again, what was accepted counts once.
+    return /RATE_LIMITED|UNAVAILABLE/.test(await answer.text()) ? 503 : answer.status;
   } catch {
     return 0;
   }

@@ -9,6 +9,8 @@ export const SOON_MS = 100;
 export const BATCH = 10;
 /** So many may wait, then the oldest go: their windows have closed. */
 export const KEPT = 200;
+/** The longest wait (ms) for the next attempt: every page of a site may be waiting. */
+export const LAST_RETRY_MS = 60_000;
 
 export interface Queue {
   /** Take an event, to be sent within so many ms. */
@@ -45,7 +47,7 @@ export function makeQueue(world: World, complete: () => void): Queue {
       const failed = !status || status === 408 || status === 429 || status >= 500;
       failures = failed ? failures + 1 : 0;
       if (failed) waiting = [...batch, ...waiting].slice(-KEPT);
-      if (waiting.length) later(failed ? backoff(failures, world.random()) : 0);
+      if (waiting.length) later(failed ? backoff(failures, world.random(), LAST_RETRY_MS) : 0);
     });
   }
 

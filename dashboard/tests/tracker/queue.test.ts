@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { FIRST_RETRY_MS, LAST_RETRY_MS } from '../../src/feed/backoff';
-import { BATCH, KEPT, makeQueue, type Queue, SOON_MS } from '../../tracker/queue';
+import { FIRST_RETRY_MS } from '../../src/feed/backoff';
+import { BATCH, KEPT, LAST_RETRY_MS, makeQueue, type Queue, SOON_MS } from '../../tracker/queue';
 import { FakePage } from './fakePage';
 
 let page: FakePage;
