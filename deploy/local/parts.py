@@ -49,6 +49,12 @@ def page_url(settings: Settings) -> str:
     return f"{scheme}://{settings.gateway_host}:{settings.gateway_port}/"
 
 
+def door_url(settings: Settings) -> str:
+    """Return where events are taken over HTTP."""
+    scheme = "http" if settings.ingestion_tls_certificate is None else "https"
+    return f"{scheme}://{settings.ingestion_host}:{settings.ingestion_port}/event"
+
+
 def manifests(settings: Settings) -> list[Path]:
     """Return the manifests of this `tidemark up`: one more for each restart of the simulator."""
     present = manifest_path(settings)
@@ -73,6 +79,7 @@ def part_problems(settings: Settings, options: Options) -> list[str]:
     problems = port_problems(
         Address(settings.gateway_host, settings.gateway_port), "the gateway", "TIDEMARK_GATEWAY_PORT"
     )
+    problems += port_problems(_door(settings), "the HTTP door", "TIDEMARK_INGESTION_PORT")
     for port in metrics_ports(settings, options):
         problems += port_problems(
             Address(LOOPBACK, port), "a part's /metrics", "TIDEMARK_METRICS_PORT (the first of them)"
@@ -98,6 +105,7 @@ def _commands(settings: Settings, options: Options) -> dict[str, Callable[[], Se
     names = ["streams"] if options.workers == 1 else [f"streams-{n}" for n in range(1, options.workers + 1)]
     parts: dict[str, Callable[[], Sequence[str]]] = {name: partial(_tidemark, "streams", "run") for name in names}
     parts |= {"sink": partial(_tidemark, "sink", "influxdb"), "gateway": partial(_tidemark, "gateway")}
+    parts["ingestion"] = partial(_tidemark, "ingest")
     if options.simulator:
         parts["simulator"] = partial(_simulate, settings, options)
     return parts
@@ -117,11 +125,16 @@ def _part(settings: Settings, name: str, command: Callable[[], Sequence[str]], p
     return Service(
         name,
         command,
-        Address(LOOPBACK, port).answers,
+        # The door's workers come up after the process that has its metrics.
+        (_door(settings) if name == "ingestion" else Address(LOOPBACK, port)).answers,
         run=up_folder(settings),
         log=settings.data_dir.absolute() / "logs" / f"{name}.log",
         env=settings.environment() | {"TIDEMARK_METRICS_PORT": str(port)},
     )
+
+
+def _door(settings: Settings) -> Address:
+    return Address(settings.ingestion_host, settings.ingestion_port)
 
 
 def _tidemark(*arguments: str) -> list[str]:
