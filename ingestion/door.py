@@ -204,12 +204,16 @@ class Door:
         return replies.batch([result for result in results if result is not None], wait)
 
     def _record(self, arrival: Arrival) -> Record:
-        """Lead an event through the steps. Raises Rejected, and has counted it."""
+        """Lead an event through the steps. Raises Rejected, and has counted why."""
         try:
             take(arrival, self._rules)
         except Rejected as why:
             self._counts.add(arrival.site, why.reason)
             raise
+        except OSError as error:  # a salt that cannot be made
+            log.error("the door's folder cannot be used", error=str(error))
+            self._counts.add(arrival.site, UNAVAILABLE)
+            raise _unavailable() from None
         event = arrival.event
         return arrival.topic, event.visitor.encode(), encode_event(event)
 
@@ -217,7 +221,7 @@ class Door:
         self._counts.add(arrival.site, arrival.topic if safe else UNAVAILABLE)
         if safe:
             return Accepted(arrival.event.event_id)
-        return Rejected(UNAVAILABLE, "The event cannot be kept at the moment", retry_after=RETRY_S)
+        return _unavailable()
 
     async def _health(self, _: Request) -> Response:
         return Response(200, replies.encode(replies.Health()))
@@ -234,3 +238,7 @@ class Door:
     async def _metrics(self, _: Request) -> Response:
         content_type, body = exposition()
         return Response(200, body, content_type.encode())
+
+
+def _unavailable() -> Rejected:
+    return Rejected(UNAVAILABLE, "The event cannot be kept at the moment", retry_after=RETRY_S)

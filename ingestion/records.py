@@ -25,13 +25,13 @@ def encode(records: Iterable[Record]) -> bytes:
 
 
 def decode(content: bytes) -> tuple[list[Record], int]:
-    """Return the records of a file in their order, and how many of its bytes are damaged.
+    """Return the records of a file in their order, and how many bytes before the last of them are damaged.
 
     A torn tail is no damage: it is what a crash leaves of records that were never confirmed. Behind a record whose
     length can be believed the others are read.
     """
     records: list[Record] = []
-    damaged, at = 0, 0
+    damaged, doubtful, at = 0, 0, 0
     while at + _HEAD.size <= len(content):
         length, crc = _HEAD.unpack_from(content, at)
         end = at + _HEAD.size + length
@@ -40,7 +40,8 @@ def decode(content: bytes) -> tuple[list[Record], int]:
         inner = content[at + _HEAD.size : end]
         if zlib.crc32(inner) == crc:
             records.append(_decode(inner))
-        elif end < len(content):
-            damaged += end - at
+            damaged, doubtful = damaged + doubtful, 0
+        else:
+            doubtful += end - at
         at = end
     return records, damaged
