@@ -20,6 +20,7 @@ from ingestion.counting import Counts
 from ingestion.countries import Countries
 from ingestion.delivery import Delivery
 from ingestion.door import Bounds, Door
+from ingestion.files import served
 from ingestion.key_file import KEYS_FILE, KeyFile, KeyFileError
 from ingestion.rates import Rates
 from ingestion.requests import Memory, Receive, Scope, Send
@@ -123,7 +124,9 @@ def _door(settings: Settings, keys: KeyFile, salts: Salts, delivery: Delivery) -
         trusted_proxies=settings.ingestion_trusted_proxies,
     )
     rates = Rates(settings.ingestion_rate_per_address)
-    return Door(bounds, rules, keys, rates, delivery, Memory(settings.ingestion_max_memory_bytes), Counts())
+    memory = Memory(settings.ingestion_max_memory_bytes)
+    files = served(settings.ingestion_tracker, settings.ingestion_pages)
+    return Door(bounds, rules, keys, rates, delivery, memory, Counts(), files)
 
 
 async def _work(delivery: Delivery, keys: KeyFile, salts: Salts, spool: Spool) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -35,7 +36,7 @@ _CORS = (
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
     (b"access-control-max-age", b"86400"),
 )
-_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 
 
 class Bounds(Struct, frozen=True):
@@ -64,6 +65,7 @@ class Door:
         delivery: Delivery,
         memory: Memory,
         counts: Counts,
+        files: Mapping[str, Response],
     ) -> None:
         self._bounds = bounds
         self._rules = rules
@@ -77,6 +79,7 @@ class Door:
         self._trouble: str | None = None
         pages = Pages()
         self._routes: dict[str, tuple[str, Handler]] = {
+            **{path: ("GET", partial(_given, response)) for path, response in files.items()},
             "/event": ("POST", self._event),
             "/events": ("POST", self._events),
             "/event.gif": ("GET", self._pixel),
@@ -97,6 +100,7 @@ class Door:
         finally:
             request.release()
         headers = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
+        headers.append((b"cache-control", response.caching))
         headers += (*_ALWAYS, *self._cors(request), *response.headers)
         await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
@@ -242,3 +246,7 @@ class Door:
 
 def _unavailable() -> Rejected:
     return Rejected(UNAVAILABLE, "The event cannot be kept at the moment", retry_after=RETRY_S)
+
+
+async def _given(response: Response, _: Request) -> Response:
+    return response

@@ -68,6 +68,7 @@ class Response(Struct, frozen=True):
     body: bytes
     content_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    caching: bytes = b"no-store"
 
 
 def refusal(why: Rejected) -> Response:

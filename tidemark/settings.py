@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     ingestion_country_database: Path | None = Field(
         None, description="A file in MaxMind's format (.mmdb); none: countries are known only where events tell them."
     )
+    ingestion_tracker: Path = Field(
+        Path(__file__).parents[1] / "dashboard" / "dist-tracker" / "tidemark.js", description="Served as /tidemark.js."
+    )
+    ingestion_pages: Path | None = Field(None, description="A folder of web pages that the door serves too.")
     ingestion_tls_certificate: Path | None = Field(None, description="PEM, with its chain: TLS only.")
     ingestion_tls_key: Path | None = Field(None, validate_default=True, description="Its private key, PEM.")
 

@@ -75,7 +75,9 @@ class Client:
         )
         rates = bounds.pop("address_rates", Rates(0))
         delivery = cast(Delivery, self.kept)
-        self.app = Door(Bounds(**(known | bounds)), self.rules, self.keys, rates, delivery, self.memory, Counts())
+        files = bounds.pop("files", {})
+        bounded = Bounds(**(known | bounds))
+        self.app = Door(bounded, self.rules, self.keys, rates, delivery, self.memory, Counts(), files)
 
     def post(self, path: str, body: bytes | dict[str, Any] | list[Any], **headers: str) -> Answer:
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
