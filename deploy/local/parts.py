@@ -15,6 +15,8 @@ from tidemark.settings import Settings
 #: The first part's /metrics port; the others follow. TIDEMARK_METRICS_PORT moves them.
 FIRST_METRICS_PORT = 9101
 LOOPBACK = "127.0.0.1"
+#: A small shop with the tracker, as the site "shop": the HTTP door serves it at / if it has no other pages to serve.
+SHOP = Path(__file__).parent / "shop"
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -50,9 +52,9 @@ def page_url(settings: Settings) -> str:
 
 
 def door_url(settings: Settings) -> str:
-    """Return where events are taken over HTTP."""
+    """Return the HTTP door's address, which is the shop's too."""
     scheme = "http" if settings.ingestion_tls_certificate is None else "https"
-    return f"{scheme}://{settings.ingestion_host}:{settings.ingestion_port}/event"
+    return f"{scheme}://{settings.ingestion_host}:{settings.ingestion_port}/"
 
 
 def manifests(settings: Settings) -> list[Path]:
@@ -89,7 +91,8 @@ def part_problems(settings: Settings, options: Options) -> list[str]:
 
 def watch_service(settings: Settings) -> Service:
     """Return the live view: it has the terminal, or prints plain lines; it is up as soon as it runs."""
-    command = _tidemark("watch", "--state", str(state_path(settings)))
+    shop = () if settings.ingestion_pages else ("--shop", door_url(settings))
+    command = _tidemark("watch", "--state", str(state_path(settings)), *shop)
     return Service(
         "watch",
         lambda: command,
@@ -129,7 +132,8 @@ def _part(settings: Settings, name: str, command: Callable[[], Sequence[str]], p
         (_door(settings) if name == "ingestion" else Address(LOOPBACK, port)).answers,
         run=up_folder(settings),
         log=settings.data_dir.absolute() / "logs" / f"{name}.log",
-        env=settings.environment() | {"TIDEMARK_METRICS_PORT": str(port)},
+        env=settings.environment()
+        | {"TIDEMARK_METRICS_PORT": str(port), "TIDEMARK_INGESTION_PAGES": str(settings.ingestion_pages or SHOP)},
     )
 
 

@@ -62,6 +62,7 @@ def test_a_timed_run_ends_by_itself_with_what_came_of_it(tidemark: Tidemark) -> 
     assert tidemark.children[0].returncode == 0, output
     assert f"dashboard: http://127.0.0.1:{tidemark.settings.gateway_port}/\n" in output
     assert f"events: POST http://127.0.0.1:{tidemark.settings.ingestion_port}/event\n" in output
+    assert f"shop: http://127.0.0.1:{tidemark.settings.ingestion_port}/, on the dashboard: " in output
     figures = {line[:17].strip(): line[17:] for line in output.splitlines()}
     sent = re.fullmatch(r"([\d,]+) \([\d,]+/s\)", figures["events sent"])
     results = re.fullmatch(r"([\d,]+) final, ([\d,]+) early", figures["results"])
