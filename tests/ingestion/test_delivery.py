@@ -1,6 +1,8 @@
 """The delivery with a producer that a test may stop: what is safe, and in which order it reaches the log."""
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -124,6 +126,30 @@ def test_what_comes_during_an_outage_reaches_the_log_in_order_before_what_comes_
             await eventually(lambda: delivery.way is Way.KAFKA)
             assert numbers(kafka) == list(range(600))
             assert delivery.spooled_bytes == 0
+
+    scenario(test, tmp_path)
+
+
+def test_events_that_keep_coming_to_a_slow_disk_do_not_keep_it_from_turning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fdatasync", lambda _: time.sleep(0.01))
+
+    async def test(kafka: Kafka, folder: Path) -> None:
+        kafka.away = True
+        sent = 0
+        tasks = []
+        async with running(kafka, folder) as delivery:
+            await send(delivery, sent)
+            kafka.away = False
+            while delivery.way is Way.SPOOL and sent < 3_000:
+                sent += 1
+                tasks.append(asyncio.create_task(send(delivery, sent)))
+                await asyncio.sleep(0.001)
+            assert delivery.way is Way.KAFKA
+            assert delivery.spooled_bytes == 0
+            await asyncio.gather(*tasks)
+            assert numbers(kafka) == list(range(sent + 1))
 
     scenario(test, tmp_path)
 
