@@ -32,17 +32,19 @@ Connect = Callable[[Callable[[KafkaError], None]], Producer]
 class _Wave:
     """Records that were handed to the producer together; ``done`` is set when each is acknowledged or has failed."""
 
-    __slots__ = ("done", "failed", "left", "started")
+    __slots__ = ("done", "failed", "left", "started", "why")
 
     def __init__(self, records: int, started: float) -> None:
         self.left = records
         self.failed: list[bytes | None] = []
+        self.why = ""
         self.started = started
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def report(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self.failed.append(message.value())
+            self.why = error.str()
         self.left -= 1
         if not self.left and not self.done.done():
             self.done.set_result(None)
@@ -76,7 +78,10 @@ class Delivery:
         self._turning: asyncio.Event | None = None
         self._lost: str | None = None
         self._failed = False
+        self._why = ""
         self.way = Way.KAFKA
+        if spool.size:
+            self._go_to_spool("events of an earlier run are on disk")
 
     @property
     def spooled_bytes(self) -> int:
@@ -91,7 +96,7 @@ class Delivery:
             unsafe = await self._produce(records)
             if not unsafe:
                 return [True] * len(records)
-            self._go_to_spool("records were not acknowledged")
+            self._go_to_spool(self._why)
         else:
             unsafe = list(range(len(records)))
         safe = [True] * len(records)
@@ -111,6 +116,7 @@ class Delivery:
             self._busy.set()
             await asyncio.shield(wave.done)
         failed = set(wave.failed)
+        self._why = wave.why or self._why
         return [index for index, record in enumerate(records) if index >= taken or record[2] in failed]
 
     def _hand_over(self, records: list[Record], wave: _Wave) -> int:
@@ -122,14 +128,12 @@ class Delivery:
                 produce(prefix + topic, value, key, _ANY_PARTITION, report)
                 taken += 1
         except (BufferError, KafkaException) as error:
-            log.warning("the producer takes no more", error=str(error))
+            self._why = str(error)
         wave.left -= len(records) - taken
         return taken
 
     async def run(self) -> None:
         """Serve delivery reports, and replay what is in the spool, until cancelled."""
-        if self._spool.size:
-            self._go_to_spool("records of an earlier run are in the spool")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._poll())
             tasks.create_task(self._replay())
@@ -173,15 +177,18 @@ class Delivery:
 
     def _go_to_spool(self, why: str) -> None:
         if self.way is Way.KAFKA:
-            log.warning("Kafka is away: events are kept on disk", why=why)
+            log.warning("events are kept on disk", why=why)
             self.way = Way.SPOOL
             self._spooling.set()
 
     async def _replay(self) -> None:
         while True:
             await self._spooling.wait()
-            if not (await self.trouble() is None and await self._send_oldest()):
-                await asyncio.sleep(_RETRY_S)
+            if await self.trouble() is None:
+                if await self._send_oldest():
+                    continue
+                log.warning("Kafka answers, and does not take what is in the spool", why=self._why)
+            await asyncio.sleep(_RETRY_S)
 
     async def trouble(self) -> str | None:
         """Say why Kafka cannot be used now, None if it answers; within a second."""
@@ -222,7 +229,7 @@ class Delivery:
                     break
             self.way = Way.KAFKA
             self._spooling.clear()
-            log.info("Kafka is back: the spool is empty")
+            log.info("events go to Kafka again: the disk has none left")
             return True
         finally:
             self._turning.set()

@@ -1,6 +1,8 @@
 """``tidemark ingest`` as it runs in production: its own processes, the real broker."""
 
 import json
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -75,17 +77,21 @@ def test_keys_are_made_and_end_while_it_runs(door: DoorPart) -> None:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         return ask(url(door.settings), page_view(site_id="closed"), headers)[0]
 
+    def becomes(expected: int, key: str | None) -> None:
+        """Each worker looks for itself."""
+        wait.until(lambda: all(status(key) == expected for _ in range(8)), 15)
+
     assert status(None) == 200
     first = keys("create", "--site", "closed").strip()
-    wait.until(lambda: status(None) == 401, 10)
-    assert status(first) == 200
+    becomes(401, None)
+    becomes(200, first)
     second = keys("rotate", "--site", "closed", "--hours", "0").strip()
-    wait.until(lambda: status(first) == 401, 10)
-    assert status(second) == 200
+    becomes(401, first)
+    becomes(200, second)
     listed = keys("list")
     [key_id] = [line.split()[1] for line in listed.splitlines() if "valid" in line]
     keys("revoke", key_id)
-    wait.until(lambda: status(second) == 401, 10)
+    becomes(401, second)
     kept = (door.settings.ingestion_folder / "keys.json").read_text() + listed + door.log
     assert first not in kept
     assert second not in kept
@@ -98,16 +104,20 @@ def test_a_second_door_on_its_port_is_refused(door: DoorPart, tmp_path: Path) ->
     assert ask(url(door.settings, "/health"))[0] == 200
 
 
-def test_it_speaks_tls_with_a_certificate(settings: Settings, tmp_path: Path) -> None:
+def test_it_speaks_tls_with_a_certificate_and_its_workers_end_with_it(settings: Settings, tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=tidemark"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*command.split(), *names], check=True, capture_output=True)
     settings = door_settings(settings, tmp_path, ingestion_tls_certificate=certificate, ingestion_tls_key=key)
-    with running_door(settings, tmp_path / "log"):
+    with running_door(settings, tmp_path / "log") as door:
         trust = ssl.create_default_context(cafile=certificate)
         address = url(settings).replace("http:", "https:")
         assert ask(address, page_view(), tls=trust)[0] == 200
+        # No worker outlives the process that has started it.
+        workers = door.workers()
+        door.process.kill()
+        wait.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 20)
 
 
 def closed_after(settings: Settings, *sent: bytes, pause_s: float = 0.0) -> float:
@@ -142,6 +152,15 @@ def closed_after(settings: Settings, *sent: bytes, pause_s: float = 0.0) -> floa
 def test_slow_and_oversized_clients_are_cut_off(door: DoorPart, sent: list[bytes], pause_s: float) -> None:
     assert closed_after(door.settings, *sent, pause_s=pause_s) < 6
     assert ask(url(door.settings, "/health"))[0] == 200
+
+
+def test_a_worker_that_dies_is_replaced(door: DoorPart) -> None:
+    before = set(door.workers())
+    os.kill(min(before), signal.SIGKILL)
+    door.wait_until(lambda: len(door.workers()) == 2 and set(door.workers()) != before)
+    door.wait_until(lambda: door.log.count("Started worker-") == 3)
+    for _ in range(10):
+        assert ask(url(door.settings), page_view())[0] == 200
 
 
 def test_told_to_end_it_ends_and_leaves_no_worker(door: DoorPart) -> None:

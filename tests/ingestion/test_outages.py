@@ -53,7 +53,7 @@ def test_with_kafka_away_events_are_kept_on_disk_until_it_is_back(own_stack: Own
         with running_door(settings, tmp_path / "log") as door:
             more_accepted(sending, 40)
             broker.start()
-            door.wait_until(lambda: door.logged("Kafka is back"))
+            door.wait_until(lambda: door.logged("go to Kafka again"))
             more_accepted(sending, 20)
             sending.finish()
             door.wait_until(lambda: spooled(settings) == 0)
@@ -76,7 +76,7 @@ def test_a_full_disk_is_no_accept_and_kafka_standing_still_is_an_outage_too(
             wait.until(lambda: sending.answers[503] > 50, 30)
             assert spooled(settings) <= 30_000
             os.kill(broker.pid, signal.SIGCONT)
-            door.wait_until(lambda: door.logged("Kafka is back"))
+            door.wait_until(lambda: door.logged("go to Kafka again"))
             sending.finish()
 
     sending = while_sending(settings, 100, scene)
