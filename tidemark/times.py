@@ -1,6 +1,9 @@
-"""Times on the command line, as people write them."""
+"""Times as people write them: on the command line, in events from web sites."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MS = timedelta(milliseconds=1)
 
 
 def parse_time(text: str) -> int:
@@ -13,7 +16,7 @@ def parse_time(text: str) -> int:
         raise ValueError(f"expected ms since the epoch or a time such as 2026-11-22T08:30:00Z, got {text!r}") from None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
-    return int(parsed.timestamp() * 1_000)
+    return (parsed - _EPOCH) // _MS
 
 
 def iso(time_ms: int) -> str:

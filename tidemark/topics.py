@@ -48,6 +48,8 @@ EVENTS = Topic(
         "max.message.bytes": str(MAX_EVENT_BYTES),
     },
 )
+#: Events of crawlers: the same records as in EVENTS, kept apart so that they count nowhere.
+BOTS = Topic("bot-events", 3, 7 * DAY_MS, config=EVENTS.config)
 PARTIALS = Topic("metric-partials", 6, DAY_MS)
 METRICS = Topic(
     "processed-metrics",
@@ -67,4 +69,4 @@ CHECKPOINTS = Topic(
     config={"segment.bytes": str(32 * MIB), "min.cleanable.dirty.ratio": "0.1"},
 )
 
-ALL = (EVENTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS)
+ALL = (EVENTS, BOTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS)

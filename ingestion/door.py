@@ -1,0 +1,252 @@
+"""The HTTP door as an ASGI application: requests in, events through the steps, delivered, answered."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+
+from msgspec import Struct
+
+from ingestion import bodies, replies
+from ingestion.addresses import Network, client_address, household
+from ingestion.counting import Counts
+from ingestion.delivery import Delivery
+from ingestion.key_file import KeyFile
+from ingestion.openapi import Pages
+from ingestion.rates import Rates
+from ingestion.reasons import RATE_LIMITED, UNAVAILABLE, WRONG_ORIGIN, Rejected
+from ingestion.records import Record
+from ingestion.replies import Accepted, Refused, Response
+from ingestion.requests import ClientGoneError, Memory, Receive, Request, Scope, Send
+from ingestion.steps import Arrival, Rules, Sender, take
+from monitoring.metrics import exposition
+from tidemark.events import encode_event
+from tidemark.logs import get_logger
+
+log = get_logger("ingestion.door")
+
+#: When an event that could not be kept may come again (s).
+RETRY_S = 5.0
+#: For so long it counts whether Kafka has answered.
+READY_S = 1.0
+#: So many events are led through the steps before other requests get their turn.
+_AT_A_TIME = 250
+_CORS = (
+    (b"access-control-allow-methods", b"POST, GET"),
+    (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
+    (b"access-control-max-age", b"86400"),
+)
+_ALWAYS = ((b"x-content-type-options", b"nosniff"),)
+
+
+class Bounds(Struct, frozen=True):
+    """What a request may be; sizes in bytes, times in s."""
+
+    max_event_bytes: int
+    max_body_bytes: int
+    max_batch_events: int
+    slow_client_s: float
+    origins: frozenset[str]
+    trusted_proxies: Sequence[Network]
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Door:
+    """Answers requests. An event is accepted, never sooner, when ``delivery`` has it safe."""
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        rules: Rules,
+        keys: KeyFile,
+        address_rates: Rates,
+        delivery: Delivery,
+        memory: Memory,
+        counts: Counts,
+        files: Mapping[str, Response],
+    ) -> None:
+        self._bounds = bounds
+        self._rules = rules
+        self._keys = keys
+        self._address_rates = address_rates
+        self._delivery = delivery
+        self._memory = memory
+        self._counts = counts
+        self._probing = asyncio.Lock()
+        self._probed_at = -READY_S
+        self._trouble: str | None = None
+        pages = Pages()
+        self._routes: dict[str, tuple[str, Handler]] = {
+            **{path: ("GET", partial(_given, response)) for path, response in files.items()},
+            "/event": ("POST", self._event),
+            "/events": ("POST", self._events),
+            "/event.gif": ("GET", self._pixel),
+            "/health": ("GET", self._health),
+            "/ready": ("GET", self._ready),
+            "/metrics": ("GET", self._metrics),
+            "/openapi.json": ("GET", pages.document),
+            "/docs": ("GET", pages.page),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a client that leaves early gets nothing."""
+        request = Request(scope, receive, self._memory)
+        try:
+            response = await self._answer(request)
+        except ClientGoneError:
+            return
+        finally:
+            request.release()
+        headers = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
+        headers.append((b"cache-control", response.caching))
+        headers += (*_ALWAYS, *self._cors(request), *response.headers)
+        await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
+
+    async def _answer(self, request: Request) -> Response:
+        route = self._routes.get(request.path)
+        if route is None:
+            return Response(404, replies.encode(replies.Problem("There is no such page")))
+        method, handler = route
+        if request.method == "OPTIONS":
+            return Response(204, b"", headers=_CORS)
+        if request.method != method and not (request.method == "HEAD" and method == "GET"):
+            problem = replies.Problem(f"{request.path} takes {method}")
+            return Response(405, replies.encode(problem), headers=((b"allow", f"{method}, OPTIONS".encode()),))
+        try:
+            return await handler(request)
+        except Rejected as why:
+            self._counts.add(None, why.reason)
+            return replies.refusal(why)
+
+    def _cors(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers that let a web page read the response."""
+        if "*" in self._bounds.origins:
+            return ((b"access-control-allow-origin", b"*"),)
+        origin = request.header(b"origin")
+        if origin not in self._bounds.origins:
+            return ((b"vary", b"origin"),)
+        return (b"vary", b"origin"), (b"access-control-allow-origin", origin.encode("latin-1"))
+
+    def _sender(self, request: Request) -> Sender:
+        """Return who sends. Raises Rejected if its web page or its write key may not."""
+        origin = request.header(b"origin")
+        if origin and "*" not in self._bounds.origins and origin not in self._bounds.origins:
+            raise Rejected(WRONG_ORIGIN, "This web page may not send events")
+        received_at = time.time_ns() // 1_000_000
+        return Sender(
+            received_at,
+            time.monotonic(),
+            client_address(request.peer, request.header(b"x-forwarded-for"), self._bounds.trusted_proxies),
+            request.header(b"user-agent"),
+            request.header(b"dnt") == "1" or request.header(b"sec-gpc") == "1",
+            self._keys.ring.site_of(request.key(), received_at),
+            self._keys.ring,
+        )
+
+    def _rate(self, sender: Sender, events: int) -> None:
+        """Raise Rejected if the address has sent more than it may. Its hash is remembered, not the address."""
+        address = b"" if sender.address is None else household(sender.address)
+        wait = self._address_rates.take(hash(address), events, sender.now)
+        if wait:
+            raise Rejected(RATE_LIMITED, "Too many events from this address", retry_after=wait)
+
+    async def _body(self, request: Request, limit: int) -> bytes:
+        body = await request.body(limit, self._bounds.slow_client_s)
+        encoding = request.header(b"content-encoding")
+        return bodies.unpacked(body, encoding.strip().lower().encode(), limit) if encoding else body
+
+    async def _event(self, request: Request) -> Response:
+        sender = self._sender(request)
+        self._rate(sender, 1)
+        raw = await self._body(request, self._bounds.max_event_bytes)
+        answer = await self._one(Arrival(sender, raw))
+        return replies.refusal(answer) if isinstance(answer, Rejected) else Response(200, replies.encode(answer))
+
+    async def _pixel(self, request: Request) -> Response:
+        sender = self._sender(request)
+        self._rate(sender, 1)
+        words = {name: value for name, value in request.query.items() if name != "key" and value}
+        words.setdefault("timestamp", str(sender.received_at))
+        answer = await self._one(Arrival(sender, words=words))
+        return replies.refusal(answer) if isinstance(answer, Rejected) else Response(200, replies.GIF, replies.GIF_TYPE)
+
+    async def _one(self, arrival: Arrival) -> Accepted | Rejected:
+        try:
+            record = self._record(arrival)
+        except Rejected as why:
+            return why
+        [safe] = await self._delivery.deliver([record])
+        return self._outcome(arrival, safe)
+
+    async def _events(self, request: Request) -> Response:
+        sender = self._sender(request)
+        body = await self._body(request, self._bounds.max_body_bytes)
+        items = bodies.split(body, self._bounds.max_batch_events)
+        self._rate(sender, len(items))
+        results: list[Accepted | Refused | None] = []
+        waits: list[float | None] = [None]
+        under_way: list[tuple[int, Arrival, Record]] = []
+        for index, raw in enumerate(items):
+            arrival = Arrival(sender, raw)
+            try:
+                under_way.append((index, arrival, self._record(arrival)))
+                results.append(None)
+            except Rejected as why:
+                results.append(replies.refused(why))
+                waits.append(why.retry_after)
+            if index % _AT_A_TIME == _AT_A_TIME - 1:
+                await asyncio.sleep(0)
+        safe = await self._delivery.deliver([record for _, _, record in under_way]) if under_way else []
+        for (index, arrival, _), is_safe in zip(under_way, safe, strict=True):
+            outcome = self._outcome(arrival, is_safe)
+            results[index] = replies.refused(outcome) if isinstance(outcome, Rejected) else outcome
+            waits.append(None if is_safe else RETRY_S)
+        wait = max((wait for wait in waits if wait is not None), default=None)
+        return replies.batch([result for result in results if result is not None], wait)
+
+    def _record(self, arrival: Arrival) -> Record:
+        """Lead an event through the steps. Raises Rejected, and has counted why."""
+        try:
+            take(arrival, self._rules)
+        except Rejected as why:
+            self._counts.add(arrival.site, why.reason)
+            raise
+        except OSError as error:  # a salt that cannot be made
+            log.error("the door's folder cannot be used", error=str(error))
+            self._counts.add(arrival.site, UNAVAILABLE)
+            raise _unavailable() from None
+        event = arrival.event
+        return arrival.topic, event.visitor.encode(), encode_event(event)
+
+    def _outcome(self, arrival: Arrival, safe: bool) -> Accepted | Rejected:
+        self._counts.add(arrival.site, arrival.topic if safe else UNAVAILABLE)
+        if safe:
+            return Accepted(arrival.event.event_id)
+        return _unavailable()
+
+    async def _health(self, _: Request) -> Response:
+        return Response(200, replies.encode(replies.Health()))
+
+    async def _ready(self, _: Request) -> Response:
+        async with self._probing:  # one look for all that ask
+            if time.monotonic() - self._probed_at > READY_S:
+                self._trouble = await self._delivery.trouble()
+                self._probed_at = time.monotonic()
+        if self._trouble is not None:
+            return Response(503, replies.encode(replies.Problem(f"Kafka: {self._trouble}")))
+        return Response(200, replies.encode(replies.Ready(self._delivery.spooled_bytes)))
+
+    async def _metrics(self, _: Request) -> Response:
+        content_type, body = exposition()
+        return Response(200, body, content_type.encode())
+
+
+def _unavailable() -> Rejected:
+    return Rejected(UNAVAILABLE, "The event cannot be kept at the moment", retry_after=RETRY_S)
+
+
+async def _given(response: Response, _: Request) -> Response:
+    return response
