@@ -15,7 +15,7 @@ from ingestion.openapi import Pages
 from ingestion.rates import Rates
 from ingestion.reasons import RATE_LIMITED, UNAVAILABLE, WRONG_ORIGIN, Rejected
 from ingestion.records import Record
-from ingestion.replies import Accepted, Refused, Response
+from ingestion.replies import Accepted, Outcome, Response
 from ingestion.requests import ClientGoneError, Memory, Receive, Request, Scope, Send
 from ingestion.steps import Arrival, Rules, Sender, take
 from monitoring.metrics import exposition
@@ -142,10 +142,9 @@ class Door:
             self._keys.ring,
         )
 
-    def _rate(self, sender: Sender, events: int) -> None:
-        """Raise Rejected if the address has sent more than it may. Its hash is remembered, not the address."""
-        address = b"" if sender.address is None else household(sender.address)
-        wait = self._address_rates.take(hash(address), events, sender.now)
+    def _rate(self, sender: Sender) -> None:
+        """Raise Rejected if the address has sent more than it may."""
+        wait = self._address_rates.take(_hashed(sender), 1, sender.now)
         if wait:
             raise Rejected(RATE_LIMITED, "Too many events from this address", retry_after=wait)
 
@@ -156,72 +155,55 @@ class Door:
 
     async def _event(self, request: Request) -> Response:
         sender = self._sender(request)
-        self._rate(sender, 1)
+        self._rate(sender)
         raw = await self._body(request, self._bounds.max_event_bytes)
-        answer = await self._one(Arrival(sender, raw))
-        return replies.refusal(answer) if isinstance(answer, Rejected) else Response(200, replies.encode(answer))
+        [outcome] = await self._outcomes([Arrival(sender, raw)])
+        return replies.one(outcome)
 
     async def _pixel(self, request: Request) -> Response:
         sender = self._sender(request)
-        self._rate(sender, 1)
+        self._rate(sender)
         words = {name: value for name, value in request.query.items() if name != "key" and value}
         words.setdefault("timestamp", str(sender.received_at))
-        answer = await self._one(Arrival(sender, words=words))
-        return replies.refusal(answer) if isinstance(answer, Rejected) else Response(200, replies.GIF, replies.GIF_TYPE)
-
-    async def _one(self, arrival: Arrival) -> Accepted | Rejected:
-        try:
-            record = self._record(arrival)
-        except Rejected as why:
-            return why
-        [safe] = await self._delivery.deliver([record])
-        return self._outcome(arrival, safe)
+        [outcome] = await self._outcomes([Arrival(sender, words=words)])
+        return replies.pixel(outcome)
 
     async def _events(self, request: Request) -> Response:
         sender = self._sender(request)
+        self._rate(sender)
         body = await self._body(request, self._bounds.max_body_bytes)
         items = bodies.split(body, self._bounds.max_batch_events)
-        self._rate(sender, len(items))
-        results: list[Accepted | Refused | None] = []
-        waits: list[float | None] = [None]
-        under_way: list[tuple[int, Arrival, Record]] = []
-        for index, raw in enumerate(items):
-            arrival = Arrival(sender, raw)
+        self._address_rates.spend(_hashed(sender), len(items) - 1)
+        return replies.batch(await self._outcomes([Arrival(sender, raw) for raw in items]))
+
+    async def _outcomes(self, arrivals: list[Arrival]) -> list[Outcome]:
+        """Lead events through the steps and deliver those that pass; return what became of each."""
+        refused: dict[int, Rejected] = {}
+        records: list[Record] = []
+        for index, arrival in enumerate(arrivals):
             try:
-                under_way.append((index, arrival, self._record(arrival)))
-                results.append(None)
+                records.append(self._record(arrival))
             except Rejected as why:
-                results.append(replies.refused(why))
-                waits.append(why.retry_after)
+                self._counts.add(arrival.site, why.reason)
+                refused[index] = why
             if index % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
-        safe = await self._delivery.deliver([record for _, _, record in under_way]) if under_way else []
-        for (index, arrival, _), is_safe in zip(under_way, safe, strict=True):
-            outcome = self._outcome(arrival, is_safe)
-            results[index] = replies.refused(outcome) if isinstance(outcome, Rejected) else outcome
-            waits.append(None if is_safe else RETRY_S)
-        wait = max((wait for wait in waits if wait is not None), default=None)
-        return replies.batch([result for result in results if result is not None], wait)
+        safe = iter(await self._delivery.deliver(records) if records else ())
+        return [refused.get(index) or self._outcome(arrival, next(safe)) for index, arrival in enumerate(arrivals)]
 
     def _record(self, arrival: Arrival) -> Record:
-        """Lead an event through the steps. Raises Rejected, and has counted why."""
+        """Return the record of an event that has passed all steps. Raises Rejected."""
         try:
             take(arrival, self._rules)
-        except Rejected as why:
-            self._counts.add(arrival.site, why.reason)
-            raise
         except OSError as error:  # a salt that cannot be made
             log.error("the door's folder cannot be used", error=str(error))
-            self._counts.add(arrival.site, UNAVAILABLE)
             raise _unavailable() from None
         event = arrival.event
         return arrival.topic, event.visitor.encode(), encode_event(event)
 
-    def _outcome(self, arrival: Arrival, safe: bool) -> Accepted | Rejected:
+    def _outcome(self, arrival: Arrival, safe: bool) -> Outcome:
         self._counts.add(arrival.site, arrival.topic if safe else UNAVAILABLE)
-        if safe:
-            return Accepted(arrival.event.event_id)
-        return _unavailable()
+        return Accepted(arrival.event.event_id) if safe else _unavailable()
 
     async def _health(self, _: Request) -> Response:
         return Response(200, replies.encode(replies.Health()))
@@ -238,6 +220,11 @@ class Door:
     async def _metrics(self, _: Request) -> Response:
         content_type, body = exposition()
         return Response(200, body, content_type.encode())
+
+
+def _hashed(sender: Sender) -> int:
+    """Return what the address is remembered by: its hash in this process."""
+    return hash(b"" if sender.address is None else household(sender.address))
 
 
 def _unavailable() -> Rejected:

@@ -10,6 +10,7 @@ import os
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,15 @@ class Segment:
             if not kept.exists():
                 os.link(self.path, kept)
         return records
+
+
+def spooled_bytes(folder: Path) -> int:
+    """Return how much waits in a folder, of all workers together."""
+    sizes = 0
+    for path in folder.glob(f"*{_SUFFIX}"):
+        with suppress(FileNotFoundError):
+            sizes += path.stat().st_size
+    return sizes
 
 
 class Spool:

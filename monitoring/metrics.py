@@ -45,7 +45,7 @@ INGESTION_EVENTS = Counter(
     ["site", "outcome"],
 )
 INGESTION_SPOOL_BYTES = Gauge(
-    "analytics_ingestion_spool_bytes", "What waits on the door's disk for Kafka.", multiprocess_mode="livesum"
+    "analytics_ingestion_spool_bytes", "What waits on the door's disk for Kafka.", multiprocess_mode="mostrecent"
 )
 
 

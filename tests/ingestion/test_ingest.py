@@ -154,6 +154,17 @@ def test_slow_and_oversized_clients_are_cut_off(door: DoorPart, sent: list[bytes
     assert ask(url(door.settings, "/health"))[0] == 200
 
 
+def test_files_that_cannot_be_used_are_named(settings: Settings, tmp_path: Path) -> None:
+    broken = tmp_path / "keys.json"
+    broken.write_text("{")
+    for changes in ({"ingestion_dir": tmp_path}, {"ingestion_country_database": broken}):
+        wrong = door_settings(settings, tmp_path, **changes)
+        with gone_afterwards(DoorPart(wrong, tmp_path / "log")) as door:
+            assert door.process.wait(60) == 1
+            assert f"tidemark ingest: {broken}" in door.log or f"({broken})" in door.log
+            assert "Traceback" not in door.log
+
+
 def test_a_worker_that_dies_is_replaced(door: DoorPart) -> None:
     before = set(door.workers())
     os.kill(min(before), signal.SIGKILL)
