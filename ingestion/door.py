@@ -35,6 +35,7 @@ _CORS = (
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
     (b"access-control-max-age", b"86400"),
 )
+_LOOK = ("GET", "HEAD")
 _ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
@@ -76,15 +77,15 @@ class Door:
         self._probed_at = -READY_S
         self._trouble: str | None = None
         pages = Pages()
-        self._routes: dict[str, tuple[str, Handler]] = {
-            "/event": ("POST", self._event),
-            "/events": ("POST", self._events),
-            "/event.gif": ("GET", self._pixel),
-            "/health": ("GET", self._health),
-            "/ready": ("GET", self._ready),
-            "/metrics": ("GET", self._metrics),
-            "/openapi.json": ("GET", pages.document),
-            "/docs": ("GET", pages.page),
+        self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
+            "/event": (("POST",), self._event),
+            "/events": (("POST",), self._events),
+            "/event.gif": (("GET",), self._pixel),
+            "/health": (_LOOK, self._health),
+            "/ready": (_LOOK, self._ready),
+            "/metrics": (_LOOK, self._metrics),
+            "/openapi.json": (_LOOK, pages.document),
+            "/docs": (_LOOK, pages.page),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,16 +106,17 @@ class Door:
         route = self._routes.get(request.path)
         if route is None:
             return Response(404, replies.encode(replies.Problem("There is no such page")))
-        method, handler = route
+        methods, handler = route
         if request.method == "OPTIONS":
             return Response(204, b"", headers=_CORS)
-        if request.method != method and not (request.method == "HEAD" and method == "GET"):
-            problem = replies.Problem(f"{request.path} takes {method}")
-            return Response(405, replies.encode(problem), headers=((b"allow", f"{method}, OPTIONS".encode()),))
+        if request.method not in methods:
+            allowed = ", ".join((*methods, "OPTIONS"))
+            problem = replies.Problem(f"{request.path} takes {allowed}")
+            return Response(405, replies.encode(problem), headers=((b"allow", allowed.encode()),))
         try:
             return await handler(request)
         except Rejected as why:
-            self._counts.add(None, why.reason)
+            self._counts.add([(None, why.reason)])
             return replies.refusal(why)
 
     def _cors(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
@@ -177,19 +179,23 @@ class Door:
         return replies.batch(await self._outcomes([Arrival(sender, raw) for raw in items]))
 
     async def _outcomes(self, arrivals: list[Arrival]) -> list[Outcome]:
-        """Lead events through the steps and deliver those that pass; return what became of each."""
+        """Lead events through the steps and deliver those that pass; return what became of each, and count it."""
         refused: dict[int, Rejected] = {}
         records: list[Record] = []
         for index, arrival in enumerate(arrivals):
             try:
                 records.append(self._record(arrival))
             except Rejected as why:
-                self._counts.add(arrival.site, why.reason)
                 refused[index] = why
             if index % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
         safe = iter(await self._delivery.deliver(records) if records else ())
-        return [refused.get(index) or self._outcome(arrival, next(safe)) for index, arrival in enumerate(arrivals)]
+        outcomes = [refused.get(index) or _outcome(arrival, next(safe)) for index, arrival in enumerate(arrivals)]
+        self._counts.add(
+            (arrival.site, outcome.reason if isinstance(outcome, Rejected) else arrival.topic)
+            for arrival, outcome in zip(arrivals, outcomes, strict=True)
+        )
+        return outcomes
 
     def _record(self, arrival: Arrival) -> Record:
         """Return the record of an event that has passed all steps. Raises Rejected."""
@@ -200,10 +206,6 @@ class Door:
             raise _unavailable() from None
         event = arrival.event
         return arrival.topic, event.visitor.encode(), encode_event(event)
-
-    def _outcome(self, arrival: Arrival, safe: bool) -> Outcome:
-        self._counts.add(arrival.site, arrival.topic if safe else UNAVAILABLE)
-        return Accepted(arrival.event.event_id) if safe else _unavailable()
 
     async def _health(self, _: Request) -> Response:
         return Response(200, replies.encode(replies.Health()))
@@ -225,6 +227,10 @@ class Door:
 def _hashed(sender: Sender) -> int:
     """Return what the address is remembered by: its hash in this process."""
     return hash(b"" if sender.address is None else household(sender.address))
+
+
+def _outcome(arrival: Arrival, safe: bool) -> Outcome:
+    return Accepted(arrival.event.event_id) if safe else _unavailable()
 
 
 def _unavailable() -> Rejected:

@@ -331,6 +331,13 @@ def test_how_the_process_stands(door: Client) -> None:
     assert (door.get("/event").status, door.get("/event").headers["allow"]) == (405, "POST, OPTIONS")
 
 
+def test_only_a_get_of_the_pixel_is_an_event(door: Client) -> None:
+    assert door.ask("HEAD", "/event.gif?site_id=shop&event_type=x").status == 405
+    assert door.ask("OPTIONS", "/event.gif?site_id=shop&event_type=x").status == 204
+    assert door.kept.records == []
+    assert door.ask("HEAD", "/health").status == 200
+
+
 def test_ready_says_what_is_wrong_with_kafka(door: Client) -> None:
     door.kept.why = "no broker"
     assert (door.get("/ready").status, door.get("/ready").json()["message"]) == (503, "Kafka: no broker")
