@@ -18,7 +18,7 @@ from ingestion.records import Record, decode, encode
 from tidemark.logs import get_logger
 
 SEGMENT_BYTES = 4 * 1024 * 1024
-#: The one of a segment being moved aside is an operator's to look at.
+#: The second one's are an operator's to look at.
 _SUFFIX, _DAMAGED = ".spool", ".damaged"
 
 log = get_logger("ingestion.spool")
@@ -46,9 +46,8 @@ class Segment:
         records, damaged = decode(self.path.read_bytes())
         if damaged:
             log.error("records of the spool are damaged and lost", file=str(self.path), bytes=damaged)
-            kept = self.path.with_suffix(_DAMAGED)
-            if not kept.exists():
-                os.link(self.path, kept)
+            with suppress(OSError):  # it may be there already; those that can be read must not wait for it
+                os.link(self.path, self.path.with_suffix(_DAMAGED))
         return records
 
 
