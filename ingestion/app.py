@@ -7,8 +7,9 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from confluent_kafka import KafkaError, Producer
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
@@ -25,7 +26,7 @@ from ingestion.key_file import KEYS_FILE, KeyFile, KeyFileError
 from ingestion.rates import Rates
 from ingestion.requests import Memory, Receive, Scope, Send
 from ingestion.salts import Salts
-from ingestion.spool import Spool
+from ingestion.spool import Spool, spooled_bytes
 from ingestion.steps import Rules
 from monitoring.metrics import INGESTION_SPOOL_BYTES, serve_metrics
 from tidemark.kafka import producer_config
@@ -72,13 +73,15 @@ class Application:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        try:
-            async with open_door(self._settings) as self._door:
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-        except (OSError, KeyFileError) as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
+        async with AsyncExitStack() as stack:
+            try:
+                self._door = await stack.enter_async_context(open_door(self._settings))
+            except Exception as error:  # granian would serve without
+                log.exception("the door cannot be opened")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -96,7 +99,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
     )
     door = _door(settings, keys, salts, delivery)
     agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
-    work = asyncio.create_task(_work(delivery, keys, salts, spool))
+    work = asyncio.create_task(_work(delivery, keys, salts, folder / "spool"))
     work.add_done_callback(_end_if_failed)
     try:
         yield door
@@ -129,20 +132,20 @@ def _door(settings: Settings, keys: KeyFile, salts: Salts, delivery: Delivery) -
     return Door(bounds, rules, keys, rates, delivery, memory, Counts(), files)
 
 
-async def _work(delivery: Delivery, keys: KeyFile, salts: Salts, spool: Spool) -> None:
+async def _work(delivery: Delivery, keys: KeyFile, salts: Salts, spool: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
         tasks.create_task(_look_after(keys, salts, spool))
 
 
-async def _look_after(keys: KeyFile, salts: Salts, spool: Spool) -> None:
-    """Take up changed keys within a second, and forget salts whose time is over."""
+async def _look_after(keys: KeyFile, salts: Salts, spool: Path) -> None:
+    """Take up changed keys within a second, forget salts whose time is over, tell what is in the spool."""
     while True:
-        INGESTION_SPOOL_BYTES.set(spool.size)
         try:
             if keys.look():
                 log.info("the write keys have changed")
             salts.forget(time.time_ns() // 1_000_000)
+            INGESTION_SPOOL_BYTES.set(spooled_bytes(spool))
         except (OSError, KeyFileError) as error:
             log.error("a file of the door cannot be used", error=str(error))
         await asyncio.sleep(_LOOK_S)
@@ -165,7 +168,12 @@ def load(settings: Settings, parent: int, json_logs: bool) -> Application:
 
 
 def run_door(settings: Settings, *, json_logs: bool) -> None:
-    """Serve until SIGTERM or SIGINT; workers that die are started again."""
+    """Serve until SIGTERM or SIGINT; workers that die are started again.
+
+    Raises OSError, KeyFileError or maxminddb.InvalidDatabaseError if a file that the settings name cannot be used.
+    """
+    KeyFile(settings.ingestion_folder / KEYS_FILE, required=False).look()
+    Countries(settings.ingestion_country_database)
     serve_metrics(settings.metrics_port)
     server = Server(
         "ingestion.app",

@@ -30,17 +30,14 @@ def mount(app: typer.Typer) -> None:
 def ingest(context: typer.Context) -> None:
     """Take events over HTTP until SIGTERM or Ctrl-C; each is on Kafka, or on disk, before it is accepted."""
     settings = load_settings()
-    try:
+    with _plain_errors("ingest"):
         # Workers share a port: granian would share it with another door too.
         socket.create_server((settings.ingestion_host, settings.ingestion_port)).close()
         _share_metrics(settings.ingestion_folder / "metrics")
-    except OSError as error:
-        typer.echo(f"tidemark ingest: {error}", err=True)
-        raise typer.Exit(1) from None
 
-    from ingestion.app import run_door
+        from ingestion.app import run_door
 
-    run_door(settings, json_logs=bool(context.find_root().params["json"]))
+        run_door(settings, json_logs=bool(context.find_root().params["json"]))
 
 
 def _share_metrics(folder: Path) -> None:
@@ -99,7 +96,7 @@ def show() -> None:
 
     now = _now()
     table = Table("id", "site", "created", "ends", "state")
-    with _plain_errors():
+    with _plain_errors("keys"):
         for key in read_keys(_path()):
             end = key.revoked_at or key.expires_at
             state = "valid" if key.valid(now) else "over"
@@ -112,19 +109,21 @@ def _changing() -> "Iterator[list[Key]]":
     """Hand out the keys to be changed."""
     from ingestion.key_file import changing
 
-    with _plain_errors(), changing(_path()) as known:
+    with _plain_errors("keys"), changing(_path()) as known:
         yield known
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Show why the keys cannot be used as a plain line, exit code 1."""
+def _plain_errors(command: str) -> Iterator[None]:
+    """Show which file or port cannot be used as a plain line, exit code 1."""
+    from maxminddb import InvalidDatabaseError
+
     from ingestion.key_file import KeyFileError
 
     try:
         yield
-    except (KeyFileError, OSError) as error:
-        typer.echo(f"tidemark keys: {error}", err=True)
+    except (KeyFileError, InvalidDatabaseError, OSError) as error:
+        typer.echo(f"tidemark {command}: {error}", err=True)
         raise typer.Exit(1) from None
 
 

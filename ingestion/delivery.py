@@ -1,5 +1,4 @@
-"""From the steps to Kafka: a record is delivered when the broker has acknowledged it, or, with Kafka away, when it is
-on disk."""
+"""From the steps to Kafka: a record is safe when the broker has acknowledged it or, with Kafka away, is on disk."""
 
 import asyncio
 import time

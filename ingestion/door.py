@@ -16,7 +16,7 @@ from ingestion.openapi import Pages
 from ingestion.rates import Rates
 from ingestion.reasons import RATE_LIMITED, UNAVAILABLE, WRONG_ORIGIN, Rejected
 from ingestion.records import Record
-from ingestion.replies import Accepted, Refused, Response
+from ingestion.replies import Accepted, Outcome, Response
 from ingestion.requests import ClientGoneError, Memory, Receive, Request, Scope, Send
 from ingestion.steps import Arrival, Rules, Sender, take
 from monitoring.metrics import exposition
@@ -36,6 +36,7 @@ _CORS = (
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
     (b"access-control-max-age", b"86400"),
 )
+_LOOK = ("GET", "HEAD")
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 
 
@@ -78,16 +79,16 @@ class Door:
         self._probed_at = -READY_S
         self._trouble: str | None = None
         pages = Pages()
-        self._routes: dict[str, tuple[str, Handler]] = {
-            **{path: ("GET", partial(_given, response)) for path, response in files.items()},
-            "/event": ("POST", self._event),
-            "/events": ("POST", self._events),
-            "/event.gif": ("GET", self._pixel),
-            "/health": ("GET", self._health),
-            "/ready": ("GET", self._ready),
-            "/metrics": ("GET", self._metrics),
-            "/openapi.json": ("GET", pages.document),
-            "/docs": ("GET", pages.page),
+        self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
+            **{path: (_LOOK, partial(_given, response)) for path, response in files.items()},
+            "/event": (("POST",), self._event),
+            "/events": (("POST",), self._events),
+            "/event.gif": (("GET",), self._pixel),
+            "/health": (_LOOK, self._health),
+            "/ready": (_LOOK, self._ready),
+            "/metrics": (_LOOK, self._metrics),
+            "/openapi.json": (_LOOK, pages.document),
+            "/docs": (_LOOK, pages.page),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,16 +110,17 @@ class Door:
         route = self._routes.get(request.path)
         if route is None:
             return Response(404, replies.encode(replies.Problem("There is no such page")))
-        method, handler = route
+        methods, handler = route
         if request.method == "OPTIONS":
             return Response(204, b"", headers=_CORS)
-        if request.method != method and not (request.method == "HEAD" and method == "GET"):
-            problem = replies.Problem(f"{request.path} takes {method}")
-            return Response(405, replies.encode(problem), headers=((b"allow", f"{method}, OPTIONS".encode()),))
+        if request.method not in methods:
+            allowed = ", ".join((*methods, "OPTIONS"))
+            problem = replies.Problem(f"{request.path} takes {allowed}")
+            return Response(405, replies.encode(problem), headers=((b"allow", allowed.encode()),))
         try:
             return await handler(request)
         except Rejected as why:
-            self._counts.add(None, why.reason)
+            self._counts.add([(None, why.reason)])
             return replies.refusal(why)
 
     def _cors(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
@@ -146,10 +148,9 @@ class Door:
             self._keys.ring,
         )
 
-    def _rate(self, sender: Sender, events: int) -> None:
-        """Raise Rejected if the address has sent more than it may. Its hash is remembered, not the address."""
-        address = b"" if sender.address is None else household(sender.address)
-        wait = self._address_rates.take(hash(address), events, sender.now)
+    def _rate(self, sender: Sender) -> None:
+        """Raise Rejected if the address has sent more than it may."""
+        wait = self._address_rates.take(_hashed(sender), 1, sender.now)
         if wait:
             raise Rejected(RATE_LIMITED, "Too many events from this address", retry_after=wait)
 
@@ -160,72 +161,55 @@ class Door:
 
     async def _event(self, request: Request) -> Response:
         sender = self._sender(request)
-        self._rate(sender, 1)
+        self._rate(sender)
         raw = await self._body(request, self._bounds.max_event_bytes)
-        answer = await self._one(Arrival(sender, raw))
-        return replies.refusal(answer) if isinstance(answer, Rejected) else Response(200, replies.encode(answer))
+        [outcome] = await self._outcomes([Arrival(sender, raw)])
+        return replies.one(outcome)
 
     async def _pixel(self, request: Request) -> Response:
         sender = self._sender(request)
-        self._rate(sender, 1)
+        self._rate(sender)
         words = {name: value for name, value in request.query.items() if name != "key" and value}
         words.setdefault("timestamp", str(sender.received_at))
-        answer = await self._one(Arrival(sender, words=words))
-        return replies.refusal(answer) if isinstance(answer, Rejected) else Response(200, replies.GIF, replies.GIF_TYPE)
-
-    async def _one(self, arrival: Arrival) -> Accepted | Rejected:
-        try:
-            record = self._record(arrival)
-        except Rejected as why:
-            return why
-        [safe] = await self._delivery.deliver([record])
-        return self._outcome(arrival, safe)
+        [outcome] = await self._outcomes([Arrival(sender, words=words)])
+        return replies.pixel(outcome)
 
     async def _events(self, request: Request) -> Response:
         sender = self._sender(request)
+        self._rate(sender)
         body = await self._body(request, self._bounds.max_body_bytes)
         items = bodies.split(body, self._bounds.max_batch_events)
-        self._rate(sender, len(items))
-        results: list[Accepted | Refused | None] = []
-        waits: list[float | None] = [None]
-        under_way: list[tuple[int, Arrival, Record]] = []
-        for index, raw in enumerate(items):
-            arrival = Arrival(sender, raw)
+        self._address_rates.spend(_hashed(sender), len(items) - 1)
+        return replies.batch(await self._outcomes([Arrival(sender, raw) for raw in items]))
+
+    async def _outcomes(self, arrivals: list[Arrival]) -> list[Outcome]:
+        """Lead events through the steps and deliver those that pass; return what became of each, and count it."""
+        refused: dict[int, Rejected] = {}
+        records: list[Record] = []
+        for index, arrival in enumerate(arrivals):
             try:
-                under_way.append((index, arrival, self._record(arrival)))
-                results.append(None)
+                records.append(self._record(arrival))
             except Rejected as why:
-                results.append(replies.refused(why))
-                waits.append(why.retry_after)
+                refused[index] = why
             if index % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
-        safe = await self._delivery.deliver([record for _, _, record in under_way]) if under_way else []
-        for (index, arrival, _), is_safe in zip(under_way, safe, strict=True):
-            outcome = self._outcome(arrival, is_safe)
-            results[index] = replies.refused(outcome) if isinstance(outcome, Rejected) else outcome
-            waits.append(None if is_safe else RETRY_S)
-        wait = max((wait for wait in waits if wait is not None), default=None)
-        return replies.batch([result for result in results if result is not None], wait)
+        safe = iter(await self._delivery.deliver(records) if records else ())
+        outcomes = [refused.get(index) or _outcome(arrival, next(safe)) for index, arrival in enumerate(arrivals)]
+        self._counts.add(
+            (arrival.site, outcome.reason if isinstance(outcome, Rejected) else arrival.topic)
+            for arrival, outcome in zip(arrivals, outcomes, strict=True)
+        )
+        return outcomes
 
     def _record(self, arrival: Arrival) -> Record:
-        """Lead an event through the steps. Raises Rejected, and has counted why."""
+        """Return the record of an event that has passed all steps. Raises Rejected."""
         try:
             take(arrival, self._rules)
-        except Rejected as why:
-            self._counts.add(arrival.site, why.reason)
-            raise
         except OSError as error:  # a salt that cannot be made
             log.error("the door's folder cannot be used", error=str(error))
-            self._counts.add(arrival.site, UNAVAILABLE)
             raise _unavailable() from None
         event = arrival.event
         return arrival.topic, event.visitor.encode(), encode_event(event)
-
-    def _outcome(self, arrival: Arrival, safe: bool) -> Accepted | Rejected:
-        self._counts.add(arrival.site, arrival.topic if safe else UNAVAILABLE)
-        if safe:
-            return Accepted(arrival.event.event_id)
-        return _unavailable()
 
     async def _health(self, _: Request) -> Response:
         return Response(200, replies.encode(replies.Health()))
@@ -242,6 +226,15 @@ class Door:
     async def _metrics(self, _: Request) -> Response:
         content_type, body = exposition()
         return Response(200, body, content_type.encode())
+
+
+def _hashed(sender: Sender) -> int:
+    """Return what the address is remembered by: its hash in this process."""
+    return hash(b"" if sender.address is None else household(sender.address))
+
+
+def _outcome(arrival: Arrival, safe: bool) -> Outcome:
+    return Accepted(arrival.event.event_id) if safe else _unavailable()
 
 
 def _unavailable() -> Rejected:

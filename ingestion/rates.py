@@ -6,8 +6,8 @@ from collections.abc import Hashable
 class Rates:
     """One bucket a key: ``rate`` events a second (0: no limit), and as many as of ``burst_s`` seconds at once.
 
-    A request is let in if there is any token, and takes as many as it has events: a large one makes its sender wait
-    longer, and none is too large for ever. Remembers the ``most`` keys that were used last.
+    Whoever is let in may ``spend`` more than there is: a large batch makes its sender wait longer, and none is too
+    large for ever. Remembers the ``most`` keys that were used last.
     """
 
     def __init__(self, rate: float, *, burst_s: float = 2.0, most: int = 100_000) -> None:
@@ -27,3 +27,9 @@ class Rates:
         if len(self._buckets) > self._most:
             del self._buckets[next(iter(self._buckets))]
         return 0.0 if granted else (1 - tokens) / self._rate
+
+    def spend(self, key: Hashable, events: int) -> None:
+        """Count more events of a key that was granted some just now."""
+        if key in self._buckets:
+            tokens, since = self._buckets[key]
+            self._buckets[key] = (tokens - events, since)

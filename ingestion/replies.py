@@ -71,24 +71,40 @@ class Response(Struct, frozen=True):
     caching: bytes = b"no-store"
 
 
+#: What became of an event.
+Outcome = Accepted | Rejected
+
+
 def refusal(why: Rejected) -> Response:
     """Return the response to a request that is refused."""
     return Response(STATUS[why.reason], encode(Problem(why.message, why.errors)), JSON, retry_after(why.retry_after))
 
 
-def refused(why: Rejected) -> Refused:
-    """Return the entry of a batch's event that is refused."""
-    return Refused(why.reason, why.message, why.errors)
+def one(outcome: Outcome) -> Response:
+    """Return the response to a request with one event."""
+    return refusal(outcome) if isinstance(outcome, Rejected) else Response(200, encode(outcome))
 
 
-def batch(results: list[Accepted | Refused], wait: float | None) -> Response:
+def pixel(outcome: Outcome) -> Response:
+    """Return the response to an event that came as an image's address."""
+    return refusal(outcome) if isinstance(outcome, Rejected) else Response(200, GIF, GIF_TYPE)
+
+
+def batch(outcomes: list[Outcome]) -> Response:
     """Return the response to a batch: 200 if any of its events was accepted, else the first one's refusal's."""
-    accepted = sum(isinstance(result, Accepted) for result in results)
-    rejected = len(results) - accepted
-    first = next((result for result in results if isinstance(result, Refused)), None)
-    status = 200 if accepted or first is None else STATUS[first.reason]
-    word: Literal["accepted", "partial", "error"] = "accepted" if not rejected else "partial" if accepted else "error"
-    return Response(status, encode(BatchReply(word, accepted, rejected, results)), JSON, retry_after(wait))
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+    accepted = len(outcomes) - len(refusals)
+    word: Literal["accepted", "partial", "error"] = "accepted" if not refusals else "partial" if accepted else "error"
+    told = BatchReply(word, accepted, len(refusals), [_entry(outcome) for outcome in outcomes])
+    status = STATUS[refusals[0].reason] if word == "error" else 200
+    wait = max((why.retry_after for why in refusals if why.retry_after is not None), default=None)
+    return Response(status, encode(told), JSON, retry_after(wait))
+
+
+def _entry(outcome: Outcome) -> Accepted | Refused:
+    if isinstance(outcome, Rejected):
+        return Refused(outcome.reason, outcome.message, outcome.errors)
+    return outcome
 
 
 def retry_after(seconds: float | None) -> tuple[tuple[bytes, bytes], ...]:

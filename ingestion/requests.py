@@ -50,11 +50,14 @@ class Request:
         if scope["query_string"]:
             text = scope["query_string"].decode("latin-1")
             self.query = dict(parse_qsl(text, keep_blank_values=True, errors="replace"))
-        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            before = self._headers.get(name)
+            self._headers[name] = value if before is None else before + b"," + value
 
     def header(self, name: bytes) -> str:
         """Return a header's value, several of them as one list, "" for none."""
-        return ",".join(value.decode("latin-1") for known, value in self._headers if known == name)
+        return self._headers.get(name, b"").decode("latin-1")
 
     def key(self) -> str | None:
         """Return the write key: from ``Authorization: Bearer``, else from ``?key=``."""

@@ -10,6 +10,7 @@ import os
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ingestion.records import Record, decode, encode
 from tidemark.logs import get_logger
 
 SEGMENT_BYTES = 4 * 1024 * 1024
-#: The one of a segment being moved aside is an operator's to look at.
+#: The second one's are an operator's to look at.
 _SUFFIX, _DAMAGED = ".spool", ".damaged"
 
 log = get_logger("ingestion.spool")
@@ -45,10 +46,18 @@ class Segment:
         records, damaged = decode(self.path.read_bytes())
         if damaged:
             log.error("records of the spool are damaged and lost", file=str(self.path), bytes=damaged)
-            kept = self.path.with_suffix(_DAMAGED)
-            if not kept.exists():
-                os.link(self.path, kept)
+            with suppress(OSError):  # it may be there already; those that can be read must not wait for it
+                os.link(self.path, self.path.with_suffix(_DAMAGED))
         return records
+
+
+def spooled_bytes(folder: Path) -> int:
+    """Return how much waits in a folder, of all workers together."""
+    sizes = 0
+    for path in folder.glob(f"*{_SUFFIX}"):
+        with suppress(FileNotFoundError):
+            sizes += path.stat().st_size
+    return sizes
 
 
 class Spool:

@@ -15,7 +15,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 #: prometheus_client's own variable: a part of several processes names a folder there before it imports this module.
-SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 EVENTS = Counter(
     "analytics_pipeline_events", "Records a stage has dealt with, by what became of them.", ["stage", "outcome"]
@@ -45,13 +45,13 @@ INGESTION_EVENTS = Counter(
     ["site", "outcome"],
 )
 INGESTION_SPOOL_BYTES = Gauge(
-    "analytics_ingestion_spool_bytes", "What waits on the door's disk for Kafka.", multiprocess_mode="livesum"
+    "analytics_ingestion_spool_bytes", "What waits on the door's disk for Kafka.", multiprocess_mode="mostrecent"
 )
 
 
 def registry() -> CollectorRegistry:
     """Return where this part's metrics are: its own process, or all that share a folder."""
-    if SHARED_FOLDER not in os.environ:
+    if _SHARED_FOLDER not in os.environ:
         return REGISTRY
     shared = CollectorRegistry()
     MultiProcessCollector(shared)  # type: ignore[no-untyped-call]

@@ -25,7 +25,8 @@ from tidemark.topics import EVENTS
 
 def door_settings(settings: Settings, folder: Path, **changes: Any) -> Settings:
     """Return the settings with a port and a folder of its own for the door."""
-    return settings.model_copy(update={"ingestion_port": free_ports(), "ingestion_dir": folder / "door"} | changes)
+    own = {"ingestion_port": free_ports(), "ingestion_dir": folder / "door"}
+    return settings.model_copy(update=own | changes)
 
 
 def url(settings: Settings, path: str = "/event") -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 
+from ingestion.counting import Counts
 from ingestion.key_file import changing
 from ingestion.keys import make_key, revoked, rotated
 from ingestion.rates import Rates
@@ -331,6 +333,13 @@ def test_how_the_process_stands(door: Client) -> None:
     assert (door.get("/event").status, door.get("/event").headers["allow"]) == (405, "POST, OPTIONS")
 
 
+def test_only_a_get_of_the_pixel_is_an_event(door: Client) -> None:
+    assert door.ask("HEAD", "/event.gif?site_id=shop&event_type=x").status == 405
+    assert door.ask("OPTIONS", "/event.gif?site_id=shop&event_type=x").status == 204
+    assert door.kept.records == []
+    assert door.ask("HEAD", "/health").status == 200
+
+
 def test_ready_says_what_is_wrong_with_kafka(door: Client) -> None:
     door.kept.why = "no broker"
     assert (door.get("/ready").status, door.get("/ready").json()["message"]) == (503, "Kafka: no broker")
@@ -346,3 +355,24 @@ def test_what_became_of_the_events_is_counted_by_site(door: Client) -> None:
     door.kept.full = True
     door.post("/event", page_view(site_id="counted"))
     assert [counted(name) for name in ("accepted", "future_timestamp", "bot", "unavailable")] == [1, 1, 1, 1]
+
+
+def test_sites_that_anybody_can_make_up_are_counted_as_one_above_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestion.counting.MAX_SITES", 3)
+    counts = Counts()
+    counts.add((f"made up {number}", EVENTS.name) for number in range(10))
+    counts.add([("made up 2", EVENTS.name)])
+    named = [
+        sample.labels["site"] for metric in REGISTRY.collect() for sample in metric.samples if "site" in sample.labels
+    ]
+    assert {"made up 0", "made up 1", "made up 2", "(others)"} <= set(named)
+    assert "made up 3" not in named
+
+
+def test_without_a_salt_a_visitor_cannot_be_made_out_and_the_event_may_come_again(door: Client) -> None:
+    def fail(*_: int) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    door.app._rules = replace(door.rules, salt=fail)
+    assert door.post("/event", page_view()).status == 503
+    assert door.post("/event", page_view(user_id="u")).status == 200

@@ -2,12 +2,14 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -152,6 +154,33 @@ def closed_after(settings: Settings, *sent: bytes, pause_s: float = 0.0) -> floa
 def test_slow_and_oversized_clients_are_cut_off(door: DoorPart, sent: list[bytes], pause_s: float) -> None:
     assert closed_after(door.settings, *sent, pause_s=pause_s) < 6
     assert ask(url(door.settings, "/health"))[0] == 200
+
+
+def test_bytes_that_are_no_http_do_it_no_harm(door: DoorPart) -> None:
+    chance, workers = random.Random(1), door.workers()
+    good = b"POST /event HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n\r\nxxxxxxxxx"
+    for _ in range(200):
+        sent = bytearray(good)
+        for _ in range(chance.randint(1, 20)):
+            sent[chance.randrange(len(sent))] = chance.randrange(256)
+        with socket.create_connection(("127.0.0.1", door.settings.ingestion_port), timeout=10) as client:
+            client.sendall(sent)
+            client.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionError):
+                assert b"HTTP/1.1 5" not in client.recv(65_536)[:10]
+    assert door.workers() == workers
+    assert ask(url(door.settings, "/health"))[0] == 200
+
+
+def test_files_that_cannot_be_used_are_named(settings: Settings, tmp_path: Path) -> None:
+    broken = tmp_path / "keys.json"
+    broken.write_text("{")
+    for changes in ({"ingestion_dir": tmp_path}, {"ingestion_country_database": broken}):
+        wrong = door_settings(settings, tmp_path, **changes)
+        with gone_afterwards(DoorPart(wrong, tmp_path / "log")) as door:
+            assert door.process.wait(60) == 1
+            assert f"tidemark ingest: {broken}" in door.log or f"({broken})" in door.log
+            assert "Traceback" not in door.log
 
 
 def test_a_worker_that_dies_is_replaced(door: DoorPart) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion import shapes
@@ -111,19 +111,19 @@ def test_any_value_in_any_place_of_the_platforms_own_shape(door: Client, place: 
         check(door, Arrival(sender(door), document(GOOD | {name: value})))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=BODIES)
 def test_what_the_steps_let_through_is_no_dead_letter(door: Client, body: bytes) -> None:
     check(door, Arrival(sender(door), body))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(words=st.dictionaries(st.sampled_from(FIELDS), TEXTS, max_size=6))
 def test_nor_is_what_comes_as_a_query(door: Client, words: dict[str, str]) -> None:
     check(door, Arrival(sender(door), words=page_view() | words))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     body=st.one_of(BODIES, st.lists(BODIES, max_size=4).map(b"\n".join)), path=st.sampled_from(["/event", "/events"])
 )

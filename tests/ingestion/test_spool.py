@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion import spool as spool_module
@@ -19,6 +19,7 @@ def record(number: int) -> Record:
     return "events", b"k", b"%d" % number
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(RECORDS, st.data())
 def test_a_file_torn_anywhere_has_all_records_before(records: list[Record], data: st.DataObject) -> None:
     content = encode(records)
@@ -32,6 +33,7 @@ def test_a_file_torn_anywhere_has_all_records_before(records: list[Record], data
     assert len(read) >= whole
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(RECORDS.filter(bool), st.data())
 def test_a_damaged_byte_costs_no_record_before_it_and_is_never_read(records: list[Record], data: st.DataObject) -> None:
     content = bytearray(encode(records))
