@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, Producer
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server import Server
+from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from ingestion.agents import agent
 from ingestion.counting import Counts
@@ -23,12 +24,15 @@ from ingestion.delivery import Delivery
 from ingestion.door import Bounds, Door
 from ingestion.files import served
 from ingestion.key_file import KEYS_FILE, KeyFile, KeyFileError
+from ingestion.ledgers import TIMEOUT_MS, Ledgers, Read
 from ingestion.rates import Rates
 from ingestion.requests import Memory, Receive, Scope, Send
 from ingestion.salts import Salts
 from ingestion.spool import Spool, spooled_bytes
 from ingestion.steps import Rules
+from ingestion.telling import Telling
 from monitoring.metrics import INGESTION_SPOOL_BYTES, serve_metrics
+from tidemark.influxdb import influxdb_config, read_ledger
 from tidemark.kafka import producer_config
 from tidemark.logs import configure_logging, get_logger
 from tidemark.settings import Settings
@@ -97,20 +101,34 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
     delivery = Delivery(
         partial(connect, settings), settings.topic_prefix, spool, EVENTS.name, settings.ingestion_patience_seconds
     )
-    door = _door(settings, keys, salts, delivery)
+    counts = Counts(keys.knows)
+    telling = Telling(counts, delivery.deliver)
+    ledgers = Ledgers(_ledger_reader(settings))
+    door = _door(settings, keys, salts, delivery, counts, ledgers)
     agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
-    work = asyncio.create_task(_work(delivery, keys, salts, folder / "spool"))
+    work = asyncio.create_task(_work(delivery, telling, keys, salts, folder / "spool"))
     work.add_done_callback(_end_if_failed)
     try:
         yield door
     finally:
+        ledgers.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await telling.tell()
         await delivery.finish(_CLOSE_S)
         work.cancel()
         await asyncio.wait([work])
         spool.close()
 
 
-def _door(settings: Settings, keys: KeyFile, salts: Salts, delivery: Delivery) -> Door:
+def _ledger_reader(settings: Settings) -> Read:
+    client = InfluxDBClient(**influxdb_config(settings), timeout=TIMEOUT_MS, retries=False)
+    return partial(read_ledger, client, settings.influxdb_bucket)
+
+
+def _door(
+    settings: Settings, keys: KeyFile, salts: Salts, delivery: Delivery, counts: Counts, ledgers: Ledgers
+) -> Door:
     rules = Rules(
         max_event_bytes=settings.ingestion_max_event_bytes,
         honour_do_not_track=settings.ingestion_honour_do_not_track,
@@ -129,12 +147,13 @@ def _door(settings: Settings, keys: KeyFile, salts: Salts, delivery: Delivery) -
     rates = Rates(settings.ingestion_rate_per_address)
     memory = Memory(settings.ingestion_max_memory_bytes)
     files = served(settings.ingestion_tracker, settings.ingestion_pages)
-    return Door(bounds, rules, keys, rates, delivery, memory, Counts(), files)
+    return Door(bounds, rules, keys, rates, delivery, memory, counts, files, ledgers)
 
 
-async def _work(delivery: Delivery, keys: KeyFile, salts: Salts, spool: Path) -> None:
+async def _work(delivery: Delivery, telling: Telling, keys: KeyFile, salts: Salts, spool: Path) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
+        tasks.create_task(telling.run())
         tasks.create_task(_look_after(keys, salts, spool))
 
 

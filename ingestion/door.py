@@ -12,6 +12,7 @@ from ingestion.addresses import Network, client_address, household
 from ingestion.counting import Counts
 from ingestion.delivery import Delivery
 from ingestion.key_file import KeyFile
+from ingestion.ledgers import Ledgers, since_in, site_in
 from ingestion.openapi import Pages
 from ingestion.rates import Rates
 from ingestion.reasons import RATE_LIMITED, UNAVAILABLE, WRONG_ORIGIN, Rejected
@@ -67,6 +68,7 @@ class Door:
         memory: Memory,
         counts: Counts,
         files: Mapping[str, Response],
+        ledgers: Ledgers,
     ) -> None:
         self._bounds = bounds
         self._rules = rules
@@ -75,6 +77,7 @@ class Door:
         self._delivery = delivery
         self._memory = memory
         self._counts = counts
+        self._ledgers = ledgers
         self._probing = asyncio.Lock()
         self._probed_at = -READY_S
         self._trouble: str | None = None
@@ -107,7 +110,7 @@ class Door:
         await send({"type": "http.response.body", "body": response.body})
 
     async def _answer(self, request: Request) -> Response:
-        route = self._routes.get(request.path)
+        route = self._routes.get(request.path) or self._route_to_ledger(request.path)
         if route is None:
             return Response(404, replies.encode(replies.Problem("There is no such page")))
         methods, handler = route
@@ -120,8 +123,19 @@ class Door:
         try:
             return await handler(request)
         except Rejected as why:
-            self._counts.add([(None, why.reason)])
+            self._counts.add([(self._key_site(request), why.reason)])
             return replies.refusal(why)
+
+    def _route_to_ledger(self, path: str) -> tuple[tuple[str, ...], Handler] | None:
+        site = site_in(path)
+        return None if site is None else (_LOOK, partial(self._ledger, site))
+
+    def _key_site(self, request: Request) -> str | None:
+        """Return whose a request is that was refused as a whole, if its key says so."""
+        try:
+            return self._keys.ring.site_of(request.key(), time.time_ns() // 1_000_000)
+        except Rejected:
+            return None
 
     def _cors(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers that let a web page read the response."""
@@ -210,6 +224,16 @@ class Door:
             raise _unavailable() from None
         event = arrival.event
         return arrival.topic, event.visitor.encode(), encode_event(event)
+
+    async def _ledger(self, site: str, request: Request) -> Response:
+        try:
+            sender = self._sender(request)
+            self._rate(sender)
+            sender.ring.check_reader(site, sender.key_site)
+            told = await self._ledgers.of(site, since_in(request.query, sender.received_at))
+        except Rejected as why:  # it was no event: none is counted
+            return replies.refusal(why)
+        return Response(200, replies.encode(told))
 
     async def _health(self, _: Request) -> Response:
         return Response(200, replies.encode(replies.Health()))

@@ -62,6 +62,10 @@ class KeyFile:
         self._seen: tuple[int, int] | None = None
         self.ring = KeyRing([], required=required)
 
+    def knows(self, site: str) -> bool:
+        """Say whether the site has, or had, a key."""
+        return self.ring.knows(site)
+
     def look(self) -> bool:
         """Read the file if it has changed; return whether it had. Raises KeyFileError, and keeps the keys it knew."""
         try:

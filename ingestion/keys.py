@@ -73,8 +73,16 @@ class KeyRing:
 
     def check(self, site: str, key_site: str | None) -> None:
         """Raise Rejected unless an event of this site may come with a key of that one (None: with no key)."""
+        if key_site is not None or self._required or site in self._closed:
+            self.check_reader(site, key_site)
+
+    def check_reader(self, site: str, key_site: str | None) -> None:
+        """Raise Rejected unless a key of that site (None: no key) is one of this site, which reading always needs."""
         if key_site is None:
-            if self._required or site in self._closed:
-                raise Rejected(NO_KEY, "A write key is needed, as Authorization: Bearer … or ?key=…")
-        elif key_site != site:
+            raise Rejected(NO_KEY, "A write key is needed, as Authorization: Bearer … or ?key=…")
+        if key_site != site:
             raise Rejected(WRONG_SITE, "The write key is another site's")
+
+    def knows(self, site: str) -> bool:
+        """Say whether the site has, or had, a key."""
+        return site in self._closed

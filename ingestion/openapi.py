@@ -11,8 +11,9 @@ from msgspec import Struct
 from ingestion import replies
 from ingestion.reasons import FieldError
 from ingestion.requests import Request
-from ingestion.shapes import SiteEvent
+from ingestion.shapes import Site, SiteEvent
 from tidemark.events import Event
+from tidemark.ledger import Ledger
 
 Document = dict[str, Any]
 
@@ -26,6 +27,7 @@ _KINDS: tuple[type[Struct], ...] = (
     replies.BatchReply,
     replies.Health,
     replies.Ready,
+    Ledger,
 )
 _GZIP = {
     "name": "Content-Encoding",
@@ -58,6 +60,7 @@ def document() -> Document:
             "/event": {"post": _event()},
             "/events": {"post": _events()},
             "/event.gif": {"get": _pixel()},
+            "/sites/{site_id}/ledger": {"get": _ledger()},
             "/health": {"get": _look("The process lives", replies.Health)},
             "/ready": {"get": _look("Kafka answers", replies.Ready, {503: "Kafka does not; events are still taken."})},
             "/metrics": {"get": _plain("Prometheus metrics", "text/plain")},
@@ -121,6 +124,27 @@ def _pixel() -> Document:
             "200": {"description": "Accepted", "content": {"image/gif": {}}},
             **_problems({status: text for status, text in _SENDING_PROBLEMS.items() if status not in (408, 413)}),
         },
+    }
+
+
+def _ledger() -> Document:
+    problems = {
+        400: "`since` is no time that is past.",
+        401: _SENDING_PROBLEMS[401],
+        403: "The key is another site's, or the web page may not ask.",
+        429: "The address asks too much; `Retry-After` says when to come again.",
+        503: "InfluxDB does not answer, or too many ask; `Retry-After` says when to come again.",
+    }
+    since = {"type": "string", "description": "How long ago (90s, 15m, 1h, 7d), ISO 8601, or ms since the epoch."}
+    return {
+        "summary": "Where a site's events went",
+        "description": "Needs a key of the site. What the door was sent and what became of it in the streams.",
+        "security": [{"bearer": []}, {"query": []}],
+        "parameters": [
+            {"name": "site_id", "in": "path", "required": True, "schema": msgspec.json.schema(Site)},
+            {"name": "since", "in": "query", "schema": since | {"default": "1h"}},
+        ],
+        "responses": {"200": _response("The ledger", Ledger), **_problems(problems)},
     }
 
 

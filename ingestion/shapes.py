@@ -14,6 +14,7 @@ from tidemark.decoding import pack_ids
 from tidemark.events import (
     CONVERSION,
     INVALID_FIELD,
+    MAX_SITE_LENGTH,
     PAGE_VIEW,
     SESSION_END,
     SESSION_START,
@@ -35,7 +36,7 @@ from tidemark.times import parse_time
 #: ISO 8601 (UTC without an offset), or ms since the epoch.
 Time = Annotated[str, Meta(min_length=1, max_length=64)] | Timestamp
 Name = Annotated[str, Meta(max_length=128)]
-Site = Annotated[str, Meta(min_length=1, max_length=64)]
+Site = Annotated[str, Meta(min_length=1, max_length=MAX_SITE_LENGTH)]
 
 _TYPES = {name.lower(): name for name in (PAGE_VIEW, SESSION_START, SESSION_END, CONVERSION)} | {"pageview": PAGE_VIEW}
 _UUID_FORM = "a UUID in its 36-character form"
@@ -74,6 +75,14 @@ class SiteEvent(Struct, gc=False):
     os: Name | None = None
 
 
+class _AnySite(Struct, gc=False):
+    """What an event that cannot be used may still say of its site, in either shape."""
+
+    site_id: Any = None
+    own: Any = msgspec.field(default=None, name="siteId")
+
+
+_decode_any_site = msgspec.json.Decoder(_AnySite).decode
 _decode_site = msgspec.json.Decoder(SiteEvent).decode
 _decode_own = msgspec.json.Decoder(Event).decode
 
@@ -102,6 +111,20 @@ def from_words(words: dict[str, str]) -> tuple[Event, int | None]:
     except msgspec.ValidationError as error:
         raise _with_wrong_fields(words, SiteEvent, error, strict=False) from None
     return _checked(_converted(sent)), None if sent.sent_at is None else _ms(sent.sent_at, "sent_at")
+
+
+def site_named(raw: bytes) -> str | None:
+    """Return the site that an event names which could not be read, None if it names none."""
+    try:
+        said = _decode_any_site(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return as_site(said.own if said.site_id is None else said.site_id)
+
+
+def as_site(value: Any) -> str | None:
+    """Return the value if it can be a site's name, else None."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_SITE_LENGTH else None
 
 
 def _converted(sent: SiteEvent) -> Event:

@@ -57,8 +57,12 @@ class Arrival(Struct):
 
     @property
     def site(self) -> str | None:
-        """The event's site; None as long as it is not known."""
-        return None if self.read is None else self.read.site
+        """The event's site; of one that could not be read its key's, or the one it names. None: nobody knows."""
+        if self.read is not None:
+            return self.read.site
+        if self.sender.key_site is not None:
+            return self.sender.key_site
+        return shapes.site_named(self.raw) if self.words is None else shapes.as_site(self.words.get("site_id"))
 
 
 class Rules(Struct, frozen=True):

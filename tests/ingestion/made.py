@@ -8,15 +8,19 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from ingestion.counting import Counts
 from ingestion.delivery import Delivery
 from ingestion.door import Bounds, Door
 from ingestion.key_file import KeyFile
+from ingestion.ledgers import Ledgers
 from ingestion.rates import Rates
 from ingestion.records import Record
 from ingestion.requests import Memory
 from ingestion.steps import Rules
+from tidemark.flux import NoAnswerError
+from tidemark.ledger import Ledger
 
 SALT = b"s" * 32
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
@@ -76,8 +80,17 @@ class Client:
         rates = bounds.pop("address_rates", Rates(0))
         delivery = cast(Delivery, self.kept)
         files = bounds.pop("files", {})
+        self.counts = Counts(self.keys.knows)
+        self.told: Ledger | None = None
         bounded = Bounds(**(known | bounds))
-        self.app = Door(bounded, self.rules, self.keys, rates, delivery, self.memory, Counts(), files)
+        self.app = Door(
+            bounded, self.rules, self.keys, rates, delivery, self.memory, self.counts, files, Ledgers(self._read)
+        )
+
+    def _read(self, site: str, since: int) -> Ledger:
+        if self.told is None:
+            raise NoAnswerError("no InfluxDB")
+        return replace(self.told, site=site, since=since)
 
     def post(self, path: str, body: bytes | dict[str, Any] | list[Any], **headers: str) -> Answer:
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)

@@ -359,13 +359,13 @@ def test_what_became_of_the_events_is_counted_by_site(door: Client) -> None:
 
 def test_sites_that_anybody_can_make_up_are_counted_as_one_above_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingestion.counting.MAX_SITES", 3)
-    counts = Counts()
+    counts = Counts(lambda site: site == "known")
     counts.add((f"made up {number}", EVENTS.name) for number in range(10))
-    counts.add([("made up 2", EVENTS.name)])
+    counts.add([("made up 2", EVENTS.name), ("known", EVENTS.name)])
     named = [
         sample.labels["site"] for metric in REGISTRY.collect() for sample in metric.samples if "site" in sample.labels
     ]
-    assert {"made up 0", "made up 1", "made up 2", "(others)"} <= set(named)
+    assert {"made up 0", "made up 1", "made up 2", "(others)", "known"} <= set(named)
     assert "made up 3" not in named
 
 

@@ -21,7 +21,7 @@ from ingestion.reasons import STATUS
 from tests.ingestion.made import Client, page_view
 
 SENDING = ["POST /event", "POST /events", "GET /event.gif"]
-LOOKING = ["GET /health", "GET /ready", "GET /metrics", "GET /docs"]
+LOOKING = ["GET /sites/{site_id}/ledger", "GET /health", "GET /ready", "GET /metrics", "GET /docs"]
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
