@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidemark.events import MAX_SITE_LENGTH
 from tidemark.settings import load_settings
 
 if TYPE_CHECKING:
@@ -134,8 +135,8 @@ def _path() -> Path:
 
 
 def _checked(site: str) -> str:
-    if not 1 <= len(site) <= 64:
-        raise typer.BadParameter(f"expected 1 to 64 characters, got {len(site)}", param_hint="--site")
+    if not 1 <= len(site) <= MAX_SITE_LENGTH:
+        raise typer.BadParameter(f"expected 1 to {MAX_SITE_LENGTH} characters, got {len(site)}", param_hint="--site")
     return site
 
 

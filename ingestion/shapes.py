@@ -14,6 +14,7 @@ from tidemark.decoding import pack_ids
 from tidemark.events import (
     CONVERSION,
     INVALID_FIELD,
+    MAX_SITE_LENGTH,
     PAGE_VIEW,
     SESSION_END,
     SESSION_START,
@@ -35,7 +36,7 @@ from tidemark.times import parse_time
 #: ISO 8601 (UTC without an offset), or ms since the epoch.
 Time = Annotated[str, Meta(min_length=1, max_length=64)] | Timestamp
 Name = Annotated[str, Meta(max_length=128)]
-Site = Annotated[str, Meta(min_length=1, max_length=64)]
+Site = Annotated[str, Meta(min_length=1, max_length=MAX_SITE_LENGTH)]
 
 _TYPES = {name.lower(): name for name in (PAGE_VIEW, SESSION_START, SESSION_END, CONVERSION)} | {"pageview": PAGE_VIEW}
 _UUID_FORM = "a UUID in its 36-character form"

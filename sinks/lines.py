@@ -10,6 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from tidemark.results import (
+    EVENTS_BY_OUTCOME,
     GEOGRAPHIC_DISTRIBUTION,
     METRICS,
     POPULAR_CONTENT,
@@ -26,6 +27,7 @@ NS_PER_MS = 1_000_000
 SLOTS = 64
 
 _KINDS = {metric: "real_time" if metric in TUMBLING_METRICS else "business" for metric in METRICS}
+_KINDS |= {EVENTS_BY_OUTCOME: "pipeline"}
 _SEPARATORS = re.compile("[,= ]")
 
 
@@ -68,6 +70,11 @@ def metric_lines(update: MetricUpdate) -> list[str]:
     if metric == GEOGRAPHIC_DISTRIBUTION:
         return [
             f"{metric}{_tag('country', entry.key)},metric={kind}{site} visitors={entry.value}i {time}"
+            for entry in entries
+        ]
+    if metric == EVENTS_BY_OUTCOME:
+        return [
+            f"{metric},metric={kind}{_tag('outcome', entry.key)}{site} events={entry.value}i {time}"
             for entry in entries
         ]
     # Rounded like every value, so that 0.07 is 7.0 and not 7.000000000000001.

@@ -5,11 +5,21 @@ from typing import Any, Final
 
 import msgspec
 
-from tidemark.events import INVALID_FIELD, PAGE_VIEW, UNDECODABLE, Event, InvalidEvent
+from tidemark.events import (
+    DEFAULT_SITE,
+    INVALID_FIELD,
+    MAX_SITE_LENGTH,
+    PAGE_VIEW,
+    UNDECODABLE,
+    AnySite,
+    Event,
+    InvalidEvent,
+)
 
 _UUID_FORM: Final = "a UUID in its 36-character form"
 
 _decode = msgspec.json.Decoder(Event).decode
+_decode_site = msgspec.json.Decoder(AnySite).decode
 
 
 def decode_event(raw: bytes) -> tuple[Event, bytes]:
@@ -42,6 +52,15 @@ def decode_fields(raw: bytes) -> Event:
                 INVALID_FIELD, "pageViewData.url: expected a string of 1 to 2000 characters, got nothing"
             )
     return event
+
+
+def site_of(raw: bytes) -> str:
+    """Return the site of a record that is JSON but no event: its ``siteId`` if it can be one, else the default."""
+    try:
+        site = _decode_site(raw).site_id
+    except (msgspec.DecodeError, RecursionError):
+        return DEFAULT_SITE
+    return site if isinstance(site, str) and 0 < len(site) <= MAX_SITE_LENGTH else DEFAULT_SITE
 
 
 def pack_ids(event_ids: Sequence[str]) -> bytes:

@@ -1,7 +1,7 @@
 """The event on the wire: its fields and their bounds, and the reasons why a record is none."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,6 +21,7 @@ REFUSED = "REFUSED"
 #: An event may lie this many ms ahead of its record's append time, and no more.
 MAX_AHEAD_MS = 300_000
 DEFAULT_SITE = "default"
+MAX_SITE_LENGTH = 64
 MICROS = 1_000_000
 
 EventId = Annotated[str, Meta(min_length=36, max_length=36)]
@@ -72,7 +73,7 @@ class Event(Struct, rename="camel", gc=False, omit_defaults=True):
     timestamp: Timestamp
     event_type: EventType
     session_id: SessionId
-    site_id: Annotated[str, Meta(max_length=64)] | None = None
+    site_id: Annotated[str, Meta(max_length=MAX_SITE_LENGTH)] | None = None
     user_id: UserId | None = None
     page_view_data: PageViewData | None = None
     session_data: SessionData | None = None
@@ -97,6 +98,12 @@ class Event(Struct, rename="camel", gc=False, omit_defaults=True):
         micros = data.value * MICROS
         # Beyond 10³⁰² no double holds the product; the integer is exact without it.
         return round(micros) if math.isfinite(micros) else int(data.value) * MICROS
+
+
+class AnySite(Struct, rename="camel", gc=False):
+    """What a record that is no event may still say of its site."""
+
+    site_id: Any = None
 
 
 class InvalidEvent(Exception):

@@ -5,6 +5,8 @@ import zlib
 import msgspec
 from msgspec import Struct
 
+from tidemark.events import FUTURE_TIMESTAMP, INVALID_FIELD, LATE, UNDECODABLE
+
 TUMBLING_5S = "TUMBLING_5S"
 SLIDING_60S = "SLIDING_60S"
 
@@ -12,26 +14,32 @@ PAGE_VIEWS_PER_SECOND = "page_views_per_second"
 ACTIVE_USERS = "active_users"
 BOUNCE_RATE = "bounce_rate"
 AVERAGE_SESSION_DURATION = "average_session_duration"
+EVENTS_BY_OUTCOME = "events_by_outcome"
 CONVERSION_RATE = "conversion_rate"
 REVENUE_PER_USER = "revenue_per_user"
 POPULAR_CONTENT = "popular_content"
 GEOGRAPHIC_DISTRIBUTION = "geographic_distribution"
 
-TUMBLING_METRICS = (PAGE_VIEWS_PER_SECOND, ACTIVE_USERS, BOUNCE_RATE, AVERAGE_SESSION_DURATION)
+TUMBLING_METRICS = (PAGE_VIEWS_PER_SECOND, ACTIVE_USERS, BOUNCE_RATE, AVERAGE_SESSION_DURATION, EVENTS_BY_OUTCOME)
 SLIDING_METRICS = (CONVERSION_RATE, REVENUE_PER_USER, POPULAR_CONTENT, GEOGRAPHIC_DISTRIBUTION)
 #: Each metric with its window type. A metric's name is its InfluxDB measurement.
 METRICS = dict.fromkeys(TUMBLING_METRICS, TUMBLING_5S) | dict.fromkeys(SLIDING_METRICS, SLIDING_60S)
 #: Metrics that are fractions 0..1 in topics and over WebSocket, and percent in InfluxDB.
 RATES = frozenset({BOUNCE_RATE, CONVERSION_RATE})
 #: Metrics whose content is the list in ``dimensions``.
-LISTS = frozenset({POPULAR_CONTENT, GEOGRAPHIC_DISTRIBUTION})
+LISTS = frozenset({POPULAR_CONTENT, GEOGRAPHIC_DISTRIBUTION, EVENTS_BY_OUTCOME})
+
+#: What can become of a record of the events topic; each way that is not one of these two is a reason in lower case.
+ACCEPTED, DUPLICATE = "accepted", "duplicate"
+#: All of them, in the order in which events_by_outcome lists them.
+OUTCOMES = (ACCEPTED, DUPLICATE, *(each.lower() for each in (LATE, UNDECODABLE, INVALID_FIELD, FUTURE_TIMESTAMP)))
 
 HIGH_BOUNCE_RATE = "HIGH_BOUNCE_RATE"
 MEDIUM = "MEDIUM"
 
 
 class Dimension(Struct, gc=False):
-    """One entry of a list: a url and its page views, or a country and its distinct visitors."""
+    """One entry of a list: a url and its page views, a country and its visitors, an outcome and its count."""
 
     key: str
     value: int

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     gateway_max_connections_per_address: int = Field(
         1_000, ge=1, description="The same for one address; raise it behind a proxy, which is the address of all."
     )
+    gateway_compression: bool = Field(
+        False, description="Offer permessage-deflate: fewer bytes, for memory a connection and CPU a message."
+    )
     gateway_handshake_seconds: float = Field(5.0, gt=0, description="A client that asks for nothing in time is cut.")
     gateway_token_secret: SecretStr = Field(
         SecretStr(""),

@@ -32,7 +32,7 @@ async def running(settings: Settings, limits: Limits) -> AsyncIterator[Gateway]:
         retries=False,
     )
     archive = Archive(influxdb_query(client, settings.influxdb_bucket))
-    gateway = Gateway(Hub(secrets.token_hex(8), limits), archive)
+    gateway = Gateway(Hub(secrets.token_hex(8), limits, settings.funnel), archive)
     feed = Feed(settings, gateway.take)
     async with listen(gateway, settings, lambda: feed.trouble) as port, asyncio.TaskGroup() as tasks:
         log.info("listening", host=settings.gateway_host, port=port, epoch=gateway.hub.epoch)

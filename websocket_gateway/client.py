@@ -1,11 +1,10 @@
 """One connection as the hub sees it: its subscriptions, and its outbox of what it is still to be sent. Pure."""
 
-from collections import deque
-
 import msgspec
 from msgspec import Struct
 
-from websocket_gateway.protocol import AlertMessage, encode
+from websocket_gateway.formats import JSON, Format, Shared
+from websocket_gateway.protocol import AlertMessage
 from websocket_gateway.series import NOTHING_SENT
 
 
@@ -21,18 +20,20 @@ class Subscription(Struct):
 
 
 class Client:
-    """A client and its outbox. ``sites``: those it may see, None for all.
+    """A client and its outbox. ``sites``: those it may see, None for all; ``format``: that of its messages.
 
-    The outbox holds no values: only which sites have changed since they were sent, so that a slow client gets their
-    newest state and costs no memory; and at most ``alerts`` encoded alerts, of which the oldest gives way (``lagged``
-    counts).
+    The outbox holds no values: only which sites have changed since they were sent, themselves or their visits, so that
+    a slow client gets their newest state and costs no memory; and at most ``alerts`` alerts, of which the oldest gives
+    way (``lagged`` counts).
     """
 
-    def __init__(self, alerts: int, sites: frozenset[str] | None = None) -> None:
+    def __init__(self, alerts: int, sites: frozenset[str] | None = None, format: Format = JSON) -> None:
+        self.format = format
         self.subscriptions: dict[str, Subscription] = {}
         self.lagged = 0
         self._changed: dict[str, None] = {}
-        self._alerts: deque[tuple[AlertMessage, bytes]] = deque()
+        self._visits: dict[str, None] = {}
+        self._alerts: list[Shared[AlertMessage]] = []  # a deque is larger while it is empty, as most are
         self._max_alerts = alerts
         self._alert_is_next = True
         self._sites = sites
@@ -49,18 +50,32 @@ class Client:
         self._changed[site] = None
         return conflated
 
+    def mark_visits(self, site: str) -> bool:
+        """Note that a site's visits are to be sent; say whether they were before and have not been (conflated)."""
+        conflated = site in self._visits
+        self._visits[site] = None
+        return conflated
+
     def forget(self, site: str) -> None:
-        """Drop a site: its subscription and what was to be sent of its metrics and alerts."""
+        """Drop a site: its subscription and what was to be sent of its metrics, visits and alerts."""
         self.subscriptions.pop(site, None)
         self._changed.pop(site, None)
-        self._alerts = deque(waiting for waiting in self._alerts if waiting[0].site_id != site)
+        self._visits.pop(site, None)
+        self._alerts = [waiting for waiting in self._alerts if waiting.message.site_id != site]
 
-    def put_alert(self, alert: AlertMessage, encoded: bytes) -> None:
-        """Add an alert that goes to many clients, encoded once."""
+    def put_alert(self, alert: Shared[AlertMessage]) -> None:
+        """Add an alert."""
         if len(self._alerts) == self._max_alerts:
-            self._alerts.popleft()
+            del self._alerts[0]
             self.lagged += 1
-        self._alerts.append((alert, encoded))
+        self._alerts.append(alert)
+
+    def next_visits(self) -> str | None:
+        """Take the site whose visits are to be sent next; they come first, there are few of them."""
+        site = next(iter(self._visits), None)
+        if site is not None:
+            del self._visits[site]
+        return site
 
     def next_site(self) -> str | None:
         """Take the site whose state is to be sent next; None if it is an alert's turn, or nothing has changed."""
@@ -76,11 +91,11 @@ class Client:
         if not self._alerts:
             return None
         self._alert_is_next = False
-        alert, encoded = self._alerts.popleft()
-        if self.lagged:
-            encoded = encode(msgspec.structs.replace(alert, lagged=self.lagged))
-            self.lagged = 0
-        return encoded
+        alert = self._alerts.pop(0)
+        if not self.lagged:
+            return alert.encoded(self.format)
+        told, self.lagged = msgspec.structs.replace(alert.message, lagged=self.lagged), 0
+        return self.format.encode(told)
 
     def count_message(self, now: int, limit: int) -> bool:
         """Count a message of the client; say whether it is within the limit a second.

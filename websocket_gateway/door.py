@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -21,8 +22,15 @@ _ASKS_FOR_A_WEBSOCKET = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re
 class Door(ServerConnection):
     """A connection that is websockets' own, or goes on to the HTTP server, once the head of its request is here.
 
-    ``rights``: what the client may see, from the moment it was let in.
+    ``rights``: what the client may see, from the moment it was let in. ``heard_at`` (monotonic, s): when it last sent
+    anything.
     """
+
+    # With these in its dict that one would be too large to share its keys with all others: 1 KiB a connection.
+    __slots__ = (
+        "_address", "_admission", "_deadline", "_handshake_s", "_has_place", "_head", "_http", "_make_http",
+        "heard_at", "rights",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -34,6 +42,7 @@ class Door(ServerConnection):
     ) -> None:
         super().__init__(*args, **options)
         self.rights = Rights()
+        self.heard_at = time.monotonic()
         self._admission = admission
         self._make_http = http
         self._handshake_s = handshake_s
@@ -56,6 +65,7 @@ class Door(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what comes; keep it until the head is whole."""
+        self.heard_at = time.monotonic()
         if self._http is not None:
             self._http.data_received(data)
         elif self._head is None:

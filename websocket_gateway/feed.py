@@ -1,4 +1,4 @@
-"""From the topics processed-metrics and cep-alerts to the gateway: every partition, no group, from 15 minutes ago on.
+"""From the topics of metrics, visits and alerts to the gateway: every partition, no group, from 15 minutes ago on.
 
 Without a group any number of gateways reads everything, and none remembers an offset: what a gateway shows is made anew
 from the last minutes of the log each time it starts.
@@ -15,9 +15,9 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from monitoring.metrics import ERRORS
 from tidemark.kafka import client_config
 from tidemark.logs import get_logger
-from tidemark.results import Alert, MetricUpdate, decode_alert, decode_metric
+from tidemark.results import Alert, MetricUpdate, SessionSummary, decode_alert, decode_metric, decode_session
 from tidemark.settings import Settings
-from tidemark.topics import ALERTS, METRICS
+from tidemark.topics import ALERTS, METRICS, SESSIONS
 from websocket_gateway.reach import trouble_in
 from websocket_gateway.session import now_ms
 
@@ -29,7 +29,7 @@ RETRY_S = 1.0
 REQUEST_S = 5.0
 STATISTICS_MS = 500
 
-Result = MetricUpdate | Alert
+Result = MetricUpdate | SessionSummary | Alert
 Take = Callable[[Sequence[Result]], Coroutine[None, None, None]]
 
 log = get_logger("websocket_gateway.feed")
@@ -51,6 +51,7 @@ class Feed:
         }
         self._decoders: dict[str, Callable[[bytes], Result]] = {
             settings.topic(METRICS.name): decode_metric,
+            settings.topic(SESSIONS.name): decode_session,
             settings.topic(ALERTS.name): decode_alert,
         }
         self.trouble: str | None = "the topics have not been looked for yet"

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
-from msgspec import Raw
 from urllib3.exceptions import HTTPError
 
 from tidemark.logs import get_logger
 from websocket_gateway.flux import NoAnswerError, history_query, read_points
-from websocket_gateway.protocol import encode
+from websocket_gateway.formats import Shared
+from websocket_gateway.protocol import Point
 
 #: An answer is given again for so long: finals come every 5 s.
 KEPT_S = 3.0
@@ -21,7 +21,8 @@ WAITING = 32
 #: One query takes no longer.
 TIMEOUT_MS = 5_000
 
-Query = Callable[[str, frozenset[str], int], bytes]
+Points = dict[str, list[Point]]
+Query = Callable[[str, frozenset[str], int], Points]
 Key = tuple[str, frozenset[str], int]
 
 log = get_logger("websocket_gateway.history")
@@ -37,11 +38,11 @@ class Archive:
     def __init__(self, query: Query) -> None:
         self._query = query
         self._threads = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="history")
-        self._answers: dict[Key, asyncio.Future[Raw]] = {}
+        self._answers: dict[Key, asyncio.Future[Shared[Points]]] = {}
         self._asked = 0
 
-    async def points(self, site: str, metrics: frozenset[str], minutes: int) -> Raw:
-        """Return encoded points by metric (KEPT_S old at most), asked for once for all who want the same.
+    async def points(self, site: str, metrics: frozenset[str], minutes: int) -> Shared[Points]:
+        """Return points by metric (KEPT_S old at most), asked for once for all who want the same.
 
         Raises NoHistory.
         """
@@ -58,7 +59,7 @@ class Archive:
         """Ask no more; a query that is under way ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _ask(self, key: Key) -> Raw:
+    async def _ask(self, key: Key) -> Shared[Points]:
         loop = asyncio.get_running_loop()
         try:
             answer = await loop.run_in_executor(self._threads, self._query, *key)
@@ -69,15 +70,15 @@ class Archive:
         finally:
             self._asked -= 1
         loop.call_later(KEPT_S, self._answers.pop, key)
-        return Raw(answer)
+        return Shared(answer)
 
 
 def influxdb_query(client: InfluxDBClient, bucket: str) -> Query:
     """Return the query that asks an InfluxDB, 2.x or 1.8. It raises what ``client`` raises, and NoAnswerError."""
     api = client.query_api()
 
-    def query(site: str, metrics: frozenset[str], minutes: int) -> bytes:
+    def query(site: str, metrics: frozenset[str], minutes: int) -> Points:
         answer = api.query_raw(history_query(bucket, site, metrics, minutes))
-        return encode(read_points(answer.data.decode(), metrics))
+        return read_points(answer.data.decode(), metrics)
 
     return query

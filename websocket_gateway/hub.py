@@ -2,17 +2,20 @@
 
 The hub counts its states: each ``flush`` makes one, each alert another, and its number is the ``offset`` of what is
 sent of it. For each client and site it remembers the offset that was sent, so the next message is what has changed
-since then: conflation for free, clients that keep pace share one encoding, who comes back is like one that was slow.
+since then: conflation for free, clients of a format that keep pace share one encoding, who comes back is like one that
+was slow.
 """
 
+from collections.abc import Sequence
 from itertools import islice, takewhile
 
 from msgspec import Raw, structs
 
 from tidemark.events import DEFAULT_SITE
-from tidemark.results import METRICS, Alert, MetricUpdate
+from tidemark.results import METRICS, Alert, MetricUpdate, SessionSummary
 from websocket_gateway.client import Client, Subscription
 from websocket_gateway.codes import FORBIDDEN, RATE_LIMITED, TOO_MANY_SITES
+from websocket_gateway.formats import JSON, Format, Shared
 from websocket_gateway.protocol import (
     ALL_METRICS,
     AlertMessage,
@@ -20,20 +23,22 @@ from websocket_gateway.protocol import (
     Hello,
     History,
     Limits,
+    MetricsMessage,
     Ping,
     Pong,
     ServerMessage,
     Since,
+    Snapshot,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Unsubscribed,
-    encode,
     wire_names,
 )
 from websocket_gateway.requests import RequestError, decode_request, metrics_of, site_of
 from websocket_gateway.series import NOTHING_SENT
 from websocket_gateway.site import Site
+from websocket_gateway.visits import Visits
 
 #: A site that has been silent for so long is forgotten (ms).
 FORGET_AFTER_MS = 3_600_000
@@ -44,10 +49,10 @@ REMEMBERED_ALERTS = 10_000
 class Hub:
     """All sites and all clients. ``offset`` is the newest state's or alert's, ``conflated`` counts skipped updates.
 
-    Every ``now`` is ms since the epoch, of one clock.
+    Every ``now`` is ms since the epoch, of one clock. ``funnel``: the setting, by which its steps are called.
     """
 
-    def __init__(self, epoch: str, limits: Limits) -> None:
+    def __init__(self, epoch: str, limits: Limits, funnel: Sequence[str] = ()) -> None:
         self.epoch = epoch
         self.limits = limits
         self.offset = 0
@@ -61,8 +66,9 @@ class Hub:
         self._turns: dict[str, int] = {}
         self._ready: set[Client] = set()
         self._simple: dict[Client, int] = {}
-        self._encoded: dict[tuple[str, frozenset[str], int], bytes] = {}
-        self._snapshots: dict[tuple[str, frozenset[str]], Raw] = {}
+        self._changes: dict[tuple[str, frozenset[str], int], Shared[MetricsMessage]] = {}
+        self._snapshots: dict[tuple[str, frozenset[str]], Shared[Snapshot]] = {}
+        self._visits = Visits(funnel)
         self._alert_ids: dict[str, None] = {}
         self._swept_at = 0
 
@@ -75,6 +81,10 @@ class Hub:
         if news and name in self._subscribers:
             self._dirty.add(name)
         return news
+
+    def take_visit(self, visit: SessionSummary, now: int) -> bool:
+        """Take a visit that is over; False if it is a repetition, or of long ago."""
+        return self._visits.take(visit, now)
 
     def take_alert(self, alert: Alert, now: int) -> bool:
         """Take an alert and put it into the outboxes of its site's subscribers; False if it is a repetition."""
@@ -90,15 +100,15 @@ class Hub:
         self._sites.setdefault(name, self._site(name)).keep_alert(message, now)
         clients = self._subscribers.get(name)
         if clients:
-            encoded = encode(message)
+            shared = Shared(message)
             for client in clients:
-                client.put_alert(message, encoded)
+                client.put_alert(shared)
             self._ready.update(clients)
         return True
 
-    def connect(self, now: int, sites: frozenset[str] | None = None) -> tuple[Client, Hello]:
+    def connect(self, now: int, sites: frozenset[str] | None = None, format: Format = JSON) -> tuple[Client, Hello]:
         """Let a client in that may see these sites (None: all); return it with what to send it first."""
-        client = Client(self.limits.alerts, sites)
+        client = Client(self.limits.alerts, sites, format)
         if client.may_see(DEFAULT_SITE):
             self._simple[client] = now + self.limits.simple_interval_ms
         return client, Hello(epoch=self.epoch, server_time=now, limits=self.limits)
@@ -118,7 +128,7 @@ class Hub:
         """
         allowed = client.count_message(now, self.limits.max_messages_per_second)
         try:
-            request = decode_request(raw)
+            request = decode_request(raw, client.format)
             if not allowed:
                 text = f"message: expected at most {self.limits.max_messages_per_second} a second, got more"
                 return ErrorMessage(id=request.id, code=RATE_LIMITED, message=text, temporary=True)
@@ -143,28 +153,34 @@ class Hub:
         for name in self._dirty | due:
             self._turn(name)
         self._dirty.clear()
+        for client, name in self._visits.turn(now, self.offset):
+            self.conflated += client.mark_visits(name)
+            self._ready.add(client)
         self._serve_simple_clients()
         self._sweep()
         ready, self._ready = self._ready, set()
         return ready
 
     def due(self) -> int | None:
-        """Return when (ms) to flush at the latest even if nothing comes: a window ends, or a simple client waits."""
-        return min([*self._turns.values(), *islice(self._simple.values(), 1)], default=None)
+        """Return when (ms) to flush at the latest even if nothing comes: something ends, or a simple client waits."""
+        return min([*self._turns.values(), *self._visits.due(), *islice(self._simple.values(), 1)], default=None)
 
     def next_message(self, client: Client) -> bytes | None:
         """Take a client's next message, encoded; None if it has been sent everything."""
+        visited = client.next_visits()
+        if visited is not None:
+            return self._visits.shown(visited).encoded(client.format)
         name = client.next_site()
         if name is None:
             return client.next_alert()
         subscription = client.subscriptions[name]
         key = (name, subscription.metrics, subscription.sent)
-        encoded = self._encoded.get(key)
-        if encoded is None:
-            changes = self._site(name).changes(subscription.metrics, subscription.sent, self._state, self._now)
-            encoded = self._encoded[key] = encode(changes)
+        changes = self._changes.get(key)
+        if changes is None:
+            told = self._site(name).changes(subscription.metrics, subscription.sent, self._state, self._now)
+            changes = self._changes[key] = Shared(told)
         subscription.sent = NOTHING_SENT if client in self._simple else self._state
-        return encoded
+        return changes.encoded(client.format)
 
     def _subscribe(self, client: Client, request: Subscribe, now: int) -> Subscribed | ErrorMessage:
         name, metrics = site_of(request), metrics_of(request)
@@ -173,7 +189,7 @@ class Hub:
         if name not in client.subscriptions and len(client.subscriptions) == self.limits.max_sites:
             text = f"site: expected at most {self.limits.max_sites} at a time, got another"
             return ErrorMessage(id=request.id, code=TOO_MANY_SITES, message=text)
-        if name in self._dirty or name not in self._subscribers:
+        if name in self._dirty or name not in self._subscribers or self._turns.get(name, now + 1) <= now:
             self._next_state(now)
             self._turn(name)
             self._dirty.discard(name)
@@ -182,7 +198,10 @@ class Hub:
             answer.recovered = self._resume(client, name, metrics, request.since)
         if answer.recovered is not True:
             self._join(client, name, Subscription(metrics, self.offset))
-            answer.snapshot = self._snapshot(name, metrics)
+            answer.snapshot = Raw(self._snapshot(name, metrics).encoded(client.format))
+        self._visits.leave(client, name)
+        if request.visits:
+            self._visits.join(client, name, now)
         return answer
 
     def _resume(self, client: Client, name: str, metrics: frozenset[str], since: Since) -> bool:
@@ -195,7 +214,7 @@ class Hub:
             return False
         self._join(client, name, Subscription(metrics, since.offset))
         for alert in site.alerts_after(alert_offset):
-            client.put_alert(alert, encode(alert))
+            client.put_alert(Shared(alert))
         if site.has_changed(metrics, since.offset):
             client.mark(name)
         self._ready.add(client)
@@ -220,6 +239,7 @@ class Hub:
 
     def _leave(self, client: Client, name: str) -> None:
         client.forget(name)
+        self._visits.leave(client, name)
         clients = self._subscribers.get(name, set())
         clients.discard(client)
         if not clients:
@@ -227,10 +247,10 @@ class Hub:
             self._turns.pop(name, None)
             self._dirty.discard(name)
 
-    def _snapshot(self, name: str, metrics: frozenset[str]) -> Raw:
+    def _snapshot(self, name: str, metrics: frozenset[str]) -> Shared[Snapshot]:
         snapshot = self._snapshots.get((name, metrics))
         if snapshot is None:
-            snapshot = Raw(encode(self._site(name).snapshot(metrics, self.offset, self._now)))
+            snapshot = Shared(self._site(name).snapshot(metrics, self.offset, self._now))
             self._snapshots[name, metrics] = snapshot
         return snapshot
 
@@ -238,7 +258,7 @@ class Hub:
         self._now = now
         self.offset += 1
         self._state = self.offset
-        self._encoded.clear()
+        self._changes.clear()
         self._snapshots.clear()
 
     def _turn(self, name: str) -> None:
@@ -278,6 +298,7 @@ class Hub:
             del self._sites[name]
             self._turns.pop(name, None)
             self._forgot_sites = self.offset
+        self._visits.forget(self._now - FORGET_AFTER_MS)
 
     def _site(self, name: str) -> Site:
         """The site, or a blank one if nothing was heard of it: asking for a site costs no memory."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -13,16 +13,19 @@ from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from tidemark.settings import Settings
 from websocket_gateway.admission import Admission, Refused, own_origins
 from websocket_gateway.door import Door
+from websocket_gateway.formats import chosen
 from websocket_gateway.server import Gateway
 from websocket_gateway.session import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES
 from websocket_gateway.sse import Streams
 from websocket_gateway.web import Web
 
-PING_S = 10
+#: When a gateway is started anew all its clients come back at once.
+BACKLOG = 4_096
 
 
 @asynccontextmanager
@@ -62,18 +65,18 @@ async def _sockets(
         settings.gateway_host,
         settings.gateway_port,
         create_connection=cast(type[ServerConnection], door),
+        select_subprotocol=lambda _, offered: cast(Subprotocol | None, chosen(offered)),
         process_request=partial(_check, admission),
         process_response=_take_place,
         open_timeout=settings.gateway_handshake_seconds,
-        compression=None,
+        compression="deflate" if settings.gateway_compression else None,
         max_size=settings.gateway_max_message_bytes,
         max_queue=4,
-        # What the kernel holds for a client that is gone never fills up if little is sent: pings find that one.
-        ping_interval=PING_S,
-        ping_timeout=PING_S,
+        ping_interval=None,  # the session pings
         write_limit=WRITE_LIMIT_BYTES,
         close_timeout=CLOSE_TIMEOUT_S,
         logger=logger,
+        backlog=BACKLOG,
         ssl=tls,
     )
     port = server.sockets[0].getsockname()[1]
@@ -97,9 +100,13 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-async def _handle(gateway: Gateway, connection: ServerConnection) -> None:
+def _handle(gateway: Gateway, connection: ServerConnection) -> Coroutine[None, None, None]:
     assert isinstance(connection, Door)
-    await gateway.handle(connection, connection.rights)
+    # websockets keeps these as long as the connection lasts, and nobody asks for them any more: 2 KiB.
+    for head in (connection.request, connection.response):
+        assert head is not None
+        head.headers.clear()
+    return gateway.handle(connection, connection.rights)
 
 
 def _check(admission: Admission, connection: ServerConnection, request: Request) -> Response | None:

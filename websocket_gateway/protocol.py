@@ -1,6 +1,6 @@
 """The gateway's messages, by their shape on the wire: what a client may ask, and all that the gateway says.
 
-JSON text, camelCase, times in ms since the epoch. A client sends objects with an ``action``, the gateway sends objects
+Names are camelCase, times in ms since the epoch. A client sends objects with an ``action``, the gateway sends objects
 with a ``type``. Unknown fields are ignored on both sides, so that either may learn new ones first.
 """
 
@@ -49,12 +49,14 @@ class Subscribe(Struct, tag_field="action", tag="subscribe", omit_defaults=True)
     """Ask for a site's metrics (absent: all; empty: none, only its alerts) in place of what was asked before.
 
     With ``since``, for what has come since then instead of a snapshot; the metrics must be the same as before.
+    ``visits``: for the visits messages too, which are about single visitors.
     """
 
     metrics: list[MetricName] | None = None
     site: SiteName = None
     id: RequestId = None
     since: Since | None = None
+    visits: bool = False
 
 
 class Unsubscribe(Struct, tag_field="action", tag="unsubscribe", omit_defaults=True):
@@ -112,6 +114,7 @@ class Values(Struct, rename="camel", omit_defaults=True, kw_only=True):
     active_users: float | UnsetType = UNSET
     bounce_rate: float | UnsetType = UNSET
     average_session_duration: float | UnsetType = UNSET
+    events_by_outcome: list[Dimension] | UnsetType = UNSET
     conversion_rate: float | UnsetType = UNSET
     revenue_per_user: float | UnsetType = UNSET
     popular_content: list[Dimension] | UnsetType = UNSET
@@ -165,6 +168,52 @@ class AlertMessage(Alert, rename="camel", tag_field="type", tag="alert", omit_de
 
     offset: int
     lagged: int = 0
+
+
+class Visit(Struct, rename="camel", omit_defaults=True, kw_only=True, frozen=True):
+    """A visit that is over. ``path``: its first 10 urls; ``funnel_step``: how many of the funnel's steps it reached."""
+
+    visit_id: str
+    visitor: str
+    start_time: int
+    end_time: int
+    duration_seconds: float
+    page_views: int
+    path: list[str]
+    entry_page: str | None = None
+    exit_page: str | None = None
+    converted: bool
+    revenue: float
+    funnel_step: int
+    behaviour: str
+    device_type: str | None = None
+    browser: str | None = None
+    country: str | None = None
+    referrer: str | None = None
+
+
+class Funnel(Struct, frozen=True):
+    """The visits that were over in the last full ``minutes`` or are since then; how many reached each step, in order.
+
+    A visit is over with its SESSION_END, or after 30 minutes without an event.
+    """
+
+    minutes: int
+    visits: int
+    steps: list[Dimension]
+
+
+class VisitsMessage(Struct, rename="camel", tag_field="type", tag="visits", kw_only=True):
+    """A site's visits, whole each time, for who has asked for ``visits``: at once, then when they have changed.
+
+    At most once a second. ``latest``: the 20 that ended last, newest first.
+    """
+
+    site: str
+    offset: int
+    timestamp: int
+    latest: list[Visit]
+    funnel: Funnel
 
 
 class Snapshot(Flat, rename="camel", omit_defaults=True, kw_only=True):
@@ -221,7 +270,24 @@ class ErrorMessage(Struct, rename="camel", tag_field="type", tag="error", omit_d
     temporary: bool = False
 
 
-ServerMessage = Hello | Subscribed | Unsubscribed | HistoryMessage | MetricsMessage | AlertMessage | Pong | ErrorMessage
+class Close(Struct, rename="camel", tag_field="type", tag="close"):
+    """The last event of a stream of Server-Sent Events, with the code and the reason of a WebSocket's close."""
+
+    code: int
+    reason: str
+
+
+ServerMessage = (
+    Hello
+    | Subscribed
+    | Unsubscribed
+    | HistoryMessage
+    | MetricsMessage
+    | AlertMessage
+    | VisitsMessage
+    | Pong
+    | ErrorMessage
+)
 
 
 encode = msgspec.json.Encoder().encode

@@ -1,4 +1,4 @@
-"""From a client's text to a request, or to the error it is answered with."""
+"""From a client's message to a request, or to the error it is answered with."""
 
 import re
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from tidemark.events import DEFAULT_SITE
-from websocket_gateway.codes import BAD_JSON, INVALID_FIELD, UNKNOWN_ACTION, UNKNOWN_METRIC
+from websocket_gateway.codes import INVALID_FIELD, UNKNOWN_ACTION, UNKNOWN_METRIC
+from websocket_gateway.formats import JSON, Format
 from websocket_gateway.protocol import (
     ALL_METRICS,
     NUMBERS,
@@ -29,24 +30,23 @@ class RequestError(Exception):
         self.answer = answer
 
 
-_requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
-
 _EXPECTED = {
     "action": "subscribe, unsubscribe, history or ping",
     "metrics": "a list of names out of " + ", ".join(WIRE_NAMES),
     "site": "a string of 1 to 64 characters",
     "id": "an integer or a string of at most 64 characters",
     "minutes": "5, 15 or 60",
+    "visits": "true or false",
     "since": "an object of epoch (a string), offset and alertOffset (integers, 0 or more)",
 }
 
 
-def decode_request(raw: str | bytes) -> Request:
+def decode_request(raw: str | bytes, format: Format = JSON) -> Request:
     """Decode and check a client's message. Raises RequestError, which names the field, what was expected and got."""
     try:
-        request = _requests.decode(raw)
+        request = format.decode_request(raw)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise RequestError(_why_not(raw, error)) from None
+        raise RequestError(_why_not(raw, format, error)) from None
     if not isinstance(request, Ping):
         known = [wire for wire, name in WIRE_NAMES.items() if name in NUMBERS or not isinstance(request, History)]
         for name in request.metrics or ():
@@ -68,13 +68,14 @@ def metrics_of(request: Subscribe | Unsubscribe | History) -> frozenset[str]:
     return frozenset(WIRE_NAMES[name] for name in request.metrics)
 
 
-def _why_not(raw: str | bytes, error: Exception) -> ErrorMessage:
+def _why_not(raw: str | bytes, format: Format, error: Exception) -> ErrorMessage:
     try:
-        parsed = msgspec.json.decode(raw)
+        parsed = format.decode(raw)
     except (msgspec.DecodeError, RecursionError) as broken:
-        return ErrorMessage(code=BAD_JSON, message=f"message: expected JSON, got: {broken}")
+        return ErrorMessage(code=format.malformed, message=f"message: expected {format.name}, got: {broken}")
     if not isinstance(parsed, dict):
-        return ErrorMessage(code=BAD_JSON, message=f"message: expected a JSON object, got {_shown(parsed)}")
+        text = f"message: expected a {format.name} object, got {_shown(parsed)}"
+        return ErrorMessage(code=format.malformed, message=text)
     field = _field(error)
     text = f"{field}: expected {_EXPECTED[field]}, got {_shown(parsed.get(field))}"
     code = UNKNOWN_ACTION if field == "action" else INVALID_FIELD

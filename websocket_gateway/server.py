@@ -1,32 +1,39 @@
 """The gateway's sockets: from clients' messages to the hub, and from the hub to the clients that can take more.
 
-One loop sends: at once when something comes after a quiet time, then at most every flush interval. It never waits for a
-client: one whose write buffer is full is passed over, and cut off when it has read nothing for the stall timeout.
+One loop sends: soon after something comes in a quiet time (the later the more clients, for what else comes with it),
+then at most every flush interval. It never waits for a client: one whose write buffer is full is passed over, and cut
+off when it has read nothing for the stall timeout.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
-from websockets.asyncio.server import ServerConnection
+from msgspec import Raw
 from websockets.exceptions import ConnectionClosed
 
 from monitoring.metrics import CONNECTIONS, ERRORS, EVENTS, OUTBOX_CONFLATED
 from tidemark.logs import get_logger
-from tidemark.results import Alert, MetricUpdate
+from tidemark.results import Alert, MetricUpdate, SessionSummary
 from websocket_gateway.client import Client, TooManyMessages
-from websocket_gateway.codes import GOING_AWAY, NO_HISTORY, STALLED, TOO_FAST, UNAUTHORISED
+from websocket_gateway.codes import GOING_AWAY, NO_HISTORY, NO_PONG, STALLED, TOO_FAST, UNAUTHORISED
+from websocket_gateway.door import Door
+from websocket_gateway.formats import FORMATS, JSON
 from websocket_gateway.history import Archive, NoHistory
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import ErrorMessage, Hello, History, HistoryMessage, ServerMessage, encode
+from websocket_gateway.protocol import ErrorMessage, Hello, History, HistoryMessage, ServerMessage
 from websocket_gateway.requests import metrics_of, site_of
 from websocket_gateway.session import Session, now_ms
 from websocket_gateway.tokens import Rights
 
 STAGE = "gateway"
-#: How often clients are looked at that have nothing new to be sent.
+#: How often clients are looked at, whether they are still there and read.
 SWEEP_S = 1.0
+#: So long (s a client) a flush waits for what belongs to the news: the results of a moment come one after the other,
+#: and a second message to each client costs more.
+GATHER_S = 1e-5
 #: So many histories a client may wait for at a time.
 HISTORIES = 2
 
@@ -42,6 +49,7 @@ class Recipient(Protocol):
 
     def deliver(self, hub: Hub) -> bool: ...  # noqa: D102
     def idle_s(self) -> float: ...  # noqa: D102
+    def answers(self) -> bool: ...  # noqa: D102
     async def close(self, code: int, reason: str) -> None: ...  # noqa: D102
 
 
@@ -57,21 +65,29 @@ class Gateway:
         self._sessions: dict[Client, Recipient] = {}
         self._news = asyncio.Event()
         self._blocked: set[Recipient] = set()
+        self._swept_at = 0.0
         self._outcomes = {
             news: EVENTS.labels(stage=STAGE, outcome="accepted" if news else "superseded") for news in (True, False)
         }
 
-    async def take(self, results: Sequence[MetricUpdate | Alert]) -> None:
-        """Take a batch of updates and alerts; they are sent by the next flush."""
+    async def take(self, results: Sequence[MetricUpdate | SessionSummary | Alert]) -> None:
+        """Take a batch of updates, visits and alerts; they are sent by the next flush."""
         now = now_ms()
         for result in results:
-            news = self.hub.take_alert(result, now) if isinstance(result, Alert) else self.hub.take(result, now)
+            match result:
+                case MetricUpdate():
+                    news = self.hub.take(result, now)
+                case SessionSummary():
+                    news = self.hub.take_visit(result, now)
+                case Alert():
+                    news = self.hub.take_alert(result, now)
             self._outcomes[news].inc()
         self._news.set()
 
-    async def handle(self, connection: ServerConnection, rights: Rights) -> None:
+    async def handle(self, connection: Door, rights: Rights) -> None:
         """Serve one connection until it is closed, or its rights expire."""
-        client, hello = self.hub.connect(now_ms(), rights.sites)
+        format = FORMATS.get(connection.subprotocol or "", JSON)
+        client, hello = self.hub.connect(now_ms(), rights.sites, format)
         with self.joined(Session(connection, client)) as session:
             await self._converse(session, hello, rights.seconds_left(now_ms()))
 
@@ -97,11 +113,10 @@ class Gateway:
         return answer
 
     async def _converse(self, session: Session, hello: Hello, seconds: float | None) -> None:
-        connection = session.connection
         try:
             async with asyncio.timeout(seconds):
-                await connection.send(encode(hello), text=True)
-                async for raw in connection:
+                await session.tell(hello)
+                async for raw in session.connection:
                     # The client's next message is not read before the answer is written: who does not read is not read.
                     await self._answer(session, raw)
         except ConnectionClosed:
@@ -120,9 +135,10 @@ class Gateway:
         async with asyncio.TaskGroup() as closing:
             while True:
                 await self._wait_for_news()
+                await asyncio.sleep(min(interval_s, len(self._sessions) * GATHER_S))
                 self._flush()
-                for session in self._stalled():
-                    closing.create_task(session.close(STALLED, "read nothing for too long"))
+                for session, code, reason in self._sweep():
+                    closing.create_task(session.close(code, reason))
                 await asyncio.sleep(interval_s)
 
     async def close(self) -> None:
@@ -132,9 +148,9 @@ class Gateway:
     async def _answer(self, session: Session, raw: str | bytes) -> None:
         answer = self.receive(session.client, raw)
         if not isinstance(answer, History):
-            await _tell(session, answer)
+            await session.tell(answer)
         elif self._archive is None or len(session.asked) == HISTORIES:
-            await _tell(session, _no_history(answer, "ask again when the others are answered"))
+            await session.tell(_no_history(answer, "ask again when the others are answered"))
         else:
             # Aside, so that a slow InfluxDB does not hold up what the client asks next.
             task = asyncio.create_task(_tell_history(session, answer, self._archive))
@@ -148,25 +164,29 @@ class Gateway:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._news.wait()
-        self._news.clear()
 
     def _flush(self) -> None:
+        self._news.clear()
         known = self.hub.conflated
         ready = {self._sessions[client] for client in self.hub.flush(now_ms())}
         OUTBOX_CONFLATED.inc(self.hub.conflated - known)
         self._blocked = {session for session in ready | self._blocked if not session.deliver(self.hub)}
 
-    def _stalled(self) -> Iterable[Recipient]:
-        limit_s = self.hub.limits.stall_timeout_ms / 1000
+    def _sweep(self) -> Iterable[tuple[Recipient, int, str]]:
+        """Look at all clients once in SWEEP_S; name those that are to be cut off, with close code and reason."""
+        now, limit_s = time.monotonic(), self.hub.limits.stall_timeout_ms / 1000
+        if now - self._swept_at < SWEEP_S:
+            return
+        self._swept_at = now
         for session in self._sessions.values():
-            if session.idle_s() > limit_s and not session.closing:
+            if session.closing:
+                continue
+            if session.idle_s() > limit_s:
                 ERRORS.labels(stage=STAGE, reason="stalled_client").inc()
                 log.warning("a client has stalled and is cut off", client=session.address)
-                yield session
-
-
-async def _tell(session: Session, answer: ServerMessage) -> None:
-    await session.connection.send(encode(answer), text=True)
+                yield session, STALLED, "read nothing for too long"
+            elif not session.answers():
+                yield session, NO_PONG, "no answer to a ping"
 
 
 async def _tell_history(session: Session, request: History, archive: Archive) -> None:
@@ -174,11 +194,12 @@ async def _tell_history(session: Session, request: History, archive: Archive) ->
     site = site_of(request)
     try:
         points = await archive.points(site, metrics_of(request), request.minutes)
-        answer = HistoryMessage(id=request.id, site=site, minutes=request.minutes, points=points)
+        encoded = Raw(points.encoded(session.client.format))
+        answer = HistoryMessage(id=request.id, site=site, minutes=request.minutes, points=encoded)
     except NoHistory as error:
         answer = _no_history(request, str(error))
     with suppress(ConnectionClosed):
-        await _tell(session, answer)
+        await session.tell(answer)
 
 
 def _no_history(request: History, why: str) -> ErrorMessage:

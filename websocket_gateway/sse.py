@@ -15,7 +15,7 @@ from websocket_gateway.client import Client
 from websocket_gateway.codes import FORBIDDEN, UNAUTHORISED
 from websocket_gateway.door import Door
 from websocket_gateway.hub import Hub
-from websocket_gateway.protocol import ErrorMessage, Since, Subscribe, encode
+from websocket_gateway.protocol import Close, ErrorMessage, Since, Subscribe, encode
 from websocket_gateway.server import STAGE, Gateway
 from websocket_gateway.session import WRITE_LIMIT_BYTES, now_ms
 from websocket_gateway.tokens import Rights
@@ -62,10 +62,14 @@ class Stream:
         """Return 0: a stream that stalls ends by itself."""
         return 0.0
 
+    def answers(self) -> bool:
+        """Return True: whoever reads events has nothing to answer with."""
+        return True
+
     async def close(self, code: int, reason: str) -> None:
         """Send a last event, and no more."""
         self.closing = True
-        self.goodbye = b"event: close\ndata: " + encode({"code": code, "reason": reason}) + b"\n\n"
+        self.goodbye = b"event: close\ndata: " + encode(Close(code, reason)) + b"\n\n"
         self._news.set()
 
     def event(self, message: bytes) -> bytes:
@@ -98,7 +102,10 @@ class Streams:
         self._admission = admission
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Stream the messages of ``?site=`` and ``?metrics=`` (comma separated; absent: all) until one side ends it."""
+        """Stream the messages of ``?site=`` and ``?metrics=`` (comma separated; absent: all) until one side ends it.
+
+        With ``&visits=true`` the visits messages too.
+        """
         origin = request.headers.get("Origin")
         try:
             rights = self._admission.check(
@@ -170,4 +177,5 @@ def _known(request: web.Request) -> Since | None:
 def _subscribe(request: web.Request, since: Since | None) -> bytes:
     metrics = request.query.get("metrics")
     names = None if metrics is None else metrics.split(",")
-    return encode(Subscribe(site=request.query.get("site"), metrics=names, since=since))
+    visits = request.query.get("visits") == "true"
+    return encode(Subscribe(site=request.query.get("site"), metrics=names, since=since, visits=visits))

@@ -11,6 +11,7 @@ import './theme/page.css';
 import './theme/controls.css';
 import './theme/cards.css';
 import './theme/panels.css';
+import './theme/visits.css';
 
 const first = viewOf(location.search);
 const feed = new Feed(gatewayOf(location), first.site, browser, (state) => frames.take(state));

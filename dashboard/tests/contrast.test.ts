@@ -10,7 +10,7 @@ type Theme = (typeof THEMES)[number];
 const PAIRS = [
   ...['text', 'text-soft', 'text-faint', 'provisional', 'accent', 'good', 'bad', 'warn'].map((ink) => [ink, 'panel']),
   ...['text', 'text-soft', 'text-faint', 'good', 'bad', 'warn'].map((ink) => [ink, 'ground']),
-  ...['text', 'text-soft', 'warn'].map((ink) => [ink, 'raised']),
+  ...['text', 'text-soft', 'good', 'warn'].map((ink) => [ink, 'raised']),
   ['text', 'accent-bar'],
 ] as [string, string][];
 

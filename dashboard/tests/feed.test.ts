@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Feed, HISTORY_RETRY_MS, PING_MS, SILENCE_MS } from '../src/feed/feed';
 import { FakeWorld } from './fakeWorld';
-import { alert, hello, point, snapshot, subscribed, T, users } from './made';
+import { alert, hello, point, snapshot, subscribed, T, users, visits } from './made';
 
 let world: FakeWorld;
 let feed: Feed;
@@ -23,7 +23,7 @@ describe('a connection', () => {
   it('subscribes as soon as it is there and is open when the gateway has answered', () => {
     expect(feed.state.connection.kind).toBe('connecting');
     world.socket.events.opened();
-    expect(world.socket.asked('subscribe')).toEqual([{ action: 'subscribe', site: 'default' }]);
+    expect(world.socket.asked('subscribe')).toEqual([{ action: 'subscribe', site: 'default', visits: true }]);
     expect(feed.state.connection.kind).toBe('connecting');
     world.socket.say(hello(), subscribed());
     expect(feed.state.connection.kind).toBe('open');
@@ -117,7 +117,7 @@ describe('a lost connection', () => {
     world.pass(250);
     world.socket.events.opened();
     const since = { epoch: 'one', offset: 15, alertOffset: 12 };
-    expect(world.socket.asked('subscribe')).toEqual([{ action: 'subscribe', site: 'default', since }]);
+    expect(world.socket.asked('subscribe')).toEqual([{ action: 'subscribe', site: 'default', visits: true, since }]);
   });
 
   it('takes what was missed when it is recovered', () => {
@@ -155,7 +155,7 @@ describe('a site', () => {
     feed.show('shop');
     expect(world.socket.sent.slice(-2)).toEqual([
       { action: 'unsubscribe', site: 'default' },
-      { action: 'subscribe', site: 'shop' },
+      { action: 'subscribe', site: 'shop', visits: true },
     ]);
     world.socket.say(users(5, 99), alert('old'), subscribed());
     expect(feed.state.site.name).toBe('shop');
@@ -168,7 +168,35 @@ describe('a site', () => {
     feed.show('shop');
     world.pass(250);
     world.socket.events.opened();
-    expect(world.socket.asked('subscribe')).toEqual([{ action: 'subscribe', site: 'shop' }]);
+    expect(world.socket.asked('subscribe')).toEqual([{ action: 'subscribe', site: 'shop', visits: true }]);
+  });
+});
+
+describe('the visits', () => {
+  const ids = () => feed.state.site.visits?.latest.map((visit) => visit.visitId);
+
+  it('are replaced whole each time, and do not move where it resumes', () => {
+    open();
+    expect(ids()).toBeUndefined();
+    world.socket.say(visits(['b', 'a'], { offset: 90 }));
+    world.socket.say(visits(['c', 'b'], { offset: 95 }));
+    expect(ids()).toEqual(['c', 'b']);
+    world.socket.events.closed(1006, '');
+    world.pass(250);
+    world.socket.events.opened();
+    expect(world.socket.asked('subscribe')[0]).toHaveProperty('since.offset', 7);
+    expect(ids()).toEqual(['c', 'b']);
+  });
+
+  it('of another site are not shown', () => {
+    open();
+    world.socket.say(visits(['a']));
+    feed.show('shop');
+    expect(feed.state.site.visits).toBeNull();
+    world.socket.say(visits(['b']));
+    expect(feed.state.site.visits).toBeNull();
+    world.socket.say(visits(['c'], { site: 'shop' }));
+    expect(ids()).toEqual(['c']);
   });
 });
 

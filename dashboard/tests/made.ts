@@ -1,6 +1,15 @@
 /** Messages as the gateway sends them, cut down to what a test is about. */
 
-import type { AlertMessage, Hello, MetricsMessage, Point, Snapshot, Subscribed } from '../src/feed/messages';
+import type {
+  AlertMessage,
+  Hello,
+  MetricsMessage,
+  Point,
+  Snapshot,
+  Subscribed,
+  Visit,
+  VisitsMessage,
+} from '../src/feed/messages';
 
 /** A whole multiple of every window. */
 export const T = 1_000_000_000;
@@ -58,4 +67,28 @@ export function alert(id: string, change: Partial<AlertMessage> = {}): AlertMess
     offset: 3,
     ...change,
   };
+}
+
+export function visit(id: string, change: Partial<Visit> = {}): Visit {
+  return {
+    visitId: id,
+    visitor: `user of ${id}`,
+    startTime: T,
+    endTime: T + 42_500,
+    durationSeconds: 42.5,
+    pageViews: 1,
+    path: ['/'],
+    converted: false,
+    revenue: 0,
+    funnelStep: 1,
+    behaviour: 'bounce',
+    ...change,
+  };
+}
+
+/** A funnel of a site without funnel steps: all that counts is who converts. */
+export function visits(ids: readonly string[], change: Partial<VisitsMessage> = {}): VisitsMessage {
+  const funnel = { minutes: 15, visits: ids.length, steps: [{ key: 'CONVERSION', value: 0 }] };
+  const latest = ids.map((id) => visit(id));
+  return { type: 'visits', site: 'default', offset: 4, timestamp: T, latest, funnel, ...change };
 }

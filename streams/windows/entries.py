@@ -1,7 +1,8 @@
 """What a source partition's checkpoint holds: keys and values of its entries, as JSON (money outgrows 64 bits).
 
-``meta`` is the offset and watermark; ``h`` the events a pane holds; ``i`` accepted ids (see duplicates.py); ``t`` who
-was seen in a closed pane; ``v`` an open visit; ``w`` a site's closed panes.
+``meta`` is the offset and watermark; ``h`` the events a pane holds; ``i`` accepted ids (see duplicates.py); ``r`` how
+many records that were not accepted an open pane counts; ``t`` who was seen in a closed pane; ``v`` an open visit; ``w``
+a site's closed panes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +14,13 @@ from streams.windows.audience import Audience, Sums
 from streams.windows.checkpoint import Contents, MadeWith, encode, meta_of
 from streams.windows.duplicates import count_ids
 from streams.windows.held import Fields, Held
+from streams.windows.partials import Counts
 from streams.windows.session import Visit
 from streams.windows.visitor import Visitor
 from tidemark.topics import EVENTS
 
 #: Of the layout that is told here: a checkpoint of another one is refused.
-LAYOUT = 1
+LAYOUT = 2
 
 #: A visitor on a site in a closed pane: page views, and the countries of their events.
 Touch = tuple[str, Visitor, int, tuple[str, ...]]
@@ -68,6 +70,7 @@ _visit_key = msgspec.json.Decoder(tuple[str, str, str]).decode
 _visit = msgspec.json.Decoder(SavedVisit).decode
 _events = msgspec.json.Decoder(list[tuple[str, str, str, Fields]]).decode
 _touches = msgspec.json.Decoder(list[SavedTouch]).decode
+_rejected = msgspec.json.Decoder(dict[str, Counts]).decode
 _panes = msgspec.json.Decoder(dict[int, tuple[int, int, int]]).decode
 decode_meta = msgspec.json.Decoder(Meta).decode
 
@@ -124,6 +127,11 @@ def encode_held(events: Iterable[SavedEvent]) -> bytes:
 def decode_held(value: bytes) -> list[SavedEvent]:
     """Return a pane's held events."""
     return [(site, visitor, session_id, Held(*fields)) for site, visitor, session_id, fields in _events(value)]
+
+
+def decode_rejected(value: bytes) -> dict[str, Counts]:
+    """Return by site how many records were not accepted, by their outcome."""
+    return _rejected(value)
 
 
 def encode_touches(touches: Sequence[Touch]) -> bytes:

@@ -1,4 +1,4 @@
-"""What the sums of a window mean: the four tumbling and the four sliding metrics of one site."""
+"""What the sums of a window mean: the metrics of one site."""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,9 @@ from tidemark.results import (
     AVERAGE_SESSION_DURATION,
     BOUNCE_RATE,
     CONVERSION_RATE,
+    EVENTS_BY_OUTCOME,
     GEOGRAPHIC_DISTRIBUTION,
+    OUTCOMES,
     PAGE_VIEWS_PER_SECOND,
     POPULAR_CONTENT,
     REVENUE_PER_USER,
@@ -54,6 +56,12 @@ def tumbling_measures(parts: Sequence[PanePart]) -> Iterable[Measure]:
         Measure(BOUNCE_RATE, ratio(bounced, with_page_view), with_page_view),
         Measure(AVERAGE_SESSION_DURATION, ratio(duration_ms, 1000 * visits), visits),
     )
+
+
+def outcome_measure(counts: Counts) -> Measure:
+    """Return what became of the events that a 5 s window counts: each outcome that there was, in a fixed order."""
+    entries = [Dimension(outcome, counts[outcome]) for outcome in OUTCOMES if outcome in counts]
+    return Measure(EVENTS_BY_OUTCOME, float(sum(counts.values())), len(entries), entries)
 
 
 def sliding_measures(parts: Sequence[SlidingPart], urls: Counts, countries: Counts) -> Iterable[Measure]:

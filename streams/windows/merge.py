@@ -19,7 +19,7 @@ from tidemark.events import MAX_AHEAD_MS
 from tidemark.results import MetricUpdate
 
 #: Raised when the entries or their values change their form.
-LAYOUT = 1
+LAYOUT = 2
 
 
 class PartitionProgress:
@@ -88,6 +88,7 @@ class MergeWindows:
         for end in {*(part.end for part in partial.sliding), *partial.countries} - self._windows:
             self._windows.add(end)
             self._plan(end)
+        self._plan(*partial.outcomes)
         self._changed[partial.site] = None
 
     def progress(self, partition: int, pairs: list[tuple[int, int]]) -> None:
@@ -184,8 +185,8 @@ class MergeWindows:
                 self._agenda.add(end)
 
     def _plan_zeros(self, end: int) -> None:
-        """While there are sites that had an event, the next pane's end is due too."""
-        if any(site.last_time is not None for site in self._sites.values()):
+        """While there are sites that get finals whatever comes, the next pane's end is due too."""
+        if any(site.gets_zeros(end) for site in self._sites.values()):
             self._agenda.add(end + PANE_MS)
 
     def _let_go(self, end: int) -> None:

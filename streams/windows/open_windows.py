@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from streams.windows import BOUNCE_MS, SLIDE_MS
+from streams.windows import BOUNCE_MS, PANE_MS, SLIDE_MS
 from streams.windows.agenda import Agenda
 from streams.windows.audience import Audience
 from streams.windows.bounce import BounceWindow
@@ -12,20 +12,23 @@ from streams.windows.funnel import Funnel
 from streams.windows.held import Held
 from streams.windows.output import Output
 from streams.windows.pane import Pane
-from streams.windows.partials import SitePartial
-from streams.windows.saving import Unsaved, restore
+from streams.windows.partials import Counts, SitePartial
+from streams.windows.saving import Unsaved, restore, restore_rejected
 from streams.windows.session import Visit, apply, countries_of, due, summary
 from streams.windows.sliding import window_ends
+from tidemark.results import ACCEPTED
 
 
 class OpenWindows:
     """Panes that hold events, open visits, sliding windows and the open bounce window of one partition.
 
-    ``held`` has, for each pane's end, the visits with events for it; one may stand there twice.
+    ``held`` has, for each pane's end, the visits with events for it; one may stand there twice. ``rejected`` has, for a
+    pane's end and a site, how many records that were not accepted are counted there, by their outcome.
     """
 
     def __init__(self, partition: int, funnel: Funnel) -> None:
         self.held: dict[int, list[Visit]] = {}
+        self.rejected: dict[int, dict[str, Counts]] = {}
         self.audiences: dict[str, Audience] = {}
         self.agenda = Agenda()
         self.early = EarlyResults()
@@ -50,6 +53,20 @@ class OpenWindows:
         """Begin a pane with its first event's visit."""
         self.held[pane_end] = [visit]
         self.agenda.add(pane_end)
+
+    def reject(self, append_time: int, first_open: int, site: str, outcome: str) -> None:
+        """Count a record that is not accepted, in the pane of its append time (ms).
+
+        If that has closed already, in the first that has not: the one that ends at ``first_open``.
+        """
+        end = max(floor_to(append_time, PANE_MS) + PANE_MS, first_open)
+        sites = self.rejected.get(end)
+        if sites is None:
+            sites = self.rejected[end] = {}
+            self.agenda.add(end)
+        counts = sites.setdefault(site, {})
+        counts[outcome] = counts.get(outcome, 0) + 1
+        self.unsaved.rejected.add(end)
 
     def take_early(self, now: int, most: int, revision: int, watermark: int, highest: int) -> Iterator[SitePartial]:
         """Yield a partial for each site that has new events in its open windows, of at most so many sites.
@@ -78,6 +95,8 @@ class OpenWindows:
         visits = self.held.pop(end, None)
         if visits:
             self._close_panes(visits, end, offset, partials, out)
+        for site, counts in self.rejected.pop(end, {}).items():
+            self._of_site(site, offset, partials).outcomes.setdefault(end, {}).update(counts)
         for visit in self._due.pop(end, (end, ()))[1]:
             self._expire(visit, end, out)
         if end % SLIDE_MS == 0:
@@ -99,6 +118,7 @@ class OpenWindows:
                 pane = panes.get(visit.site)
                 if pane is None:
                     pane = panes[visit.site] = Pane(end)
+                pane.accepted += len(events)
                 page_views = pane.page_views
                 self._apply(visit, events, pane, out)
                 visitor, countries = visit.visitor, countries_of(events)
@@ -164,9 +184,16 @@ class OpenWindows:
 
     def _partial(self, site: str, pane: Pane, offset: int) -> SitePartial:
         partial = SitePartial(site=site, partition=self._partition, revision=offset, panes=[pane.part()])
+        partial.outcomes[pane.end] = {ACCEPTED: pane.accepted}
         urls = self.early.unsent_urls(site, pane)
         if urls:
             partial.urls[pane.end] = urls
+        return partial
+
+    def _of_site(self, site: str, offset: int, partials: dict[str, SitePartial]) -> SitePartial:
+        partial = partials.get(site)
+        if partial is None:
+            partial = partials[site] = SitePartial(site=site, partition=self._partition, revision=offset)
         return partial
 
     def _close_sliding(self, end: int, offset: int, partials: dict[str, SitePartial]) -> None:
@@ -175,9 +202,7 @@ class OpenWindows:
                 continue
             sums = audience.close_window(end)
             if sums.visitors:
-                partial = partials.get(site)
-                if partial is None:
-                    partial = partials[site] = SitePartial(site=site, partition=self._partition, revision=offset)
+                partial = self._of_site(site, offset, partials)
                 partial.sliding.append(sums.part(end))
                 unsent = self.early.unsent_countries(site, end, sums.countries)
                 if unsent:
@@ -197,11 +222,14 @@ class OpenWindows:
 
     def changes(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield the checkpoint's entries that changed since the last call; None for one that is over."""
-        return self.unsaved.take(self.held, self.audiences)
+        return self.unsaved.take(self.held, self.rejected, self.audiences)
 
     def restore(self, entries: Mapping[bytes, bytes], watermark: int) -> None:
         """Take the state over from a checkpoint's entries; there must be none yet."""
         visits, seen, held = restore(entries, self.audiences)
+        self.rejected = restore_rejected(entries)
+        for end in self.rejected:
+            self.agenda.add(end)
         self.unsaved.restored(entries)
         for visit in visits:
             self._plan(visit, visit.due)

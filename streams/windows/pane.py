@@ -15,12 +15,13 @@ class Pane:
     """
 
     __slots__ = (
-        "bounced", "conversions_before", "countries_before", "duration_ms", "end", "last_time", "page_views",
-        "revenue_micros", "urls", "visitors_before", "visits_before", "visits_with_page_view",
+        "accepted", "bounced", "conversions_before", "countries_before", "duration_ms", "end", "last_time",
+        "page_views", "revenue_micros", "urls", "visitors_before", "visits_before", "visits_with_page_view",
     )  # fmt: skip
 
     def __init__(self, end: int) -> None:
         self.end = end
+        self.accepted = 0
         self.urls: Counts = {}
         self.page_views = 0
         self.visitors_before: list[int] = []

@@ -49,7 +49,8 @@ class SitePartial(Struct, tag="partial", gc=False, omit_defaults=True, kw_only=T
     """What changed for a site, as of ``revision`` (the partition's offset it stands for).
 
     ``urls`` (by pane end) and ``countries`` (by window end) hold only entries that changed, each with its whole count:
-    counts only grow, so the merge takes the larger one, and a repetition changes nothing.
+    counts only grow, so the merge takes the larger one, and a repetition changes nothing. ``outcomes`` (by pane end)
+    come when the pane closes, not before.
     """
 
     site: str
@@ -59,6 +60,7 @@ class SitePartial(Struct, tag="partial", gc=False, omit_defaults=True, kw_only=T
     sliding: list[SlidingPart] = field(default_factory=list)
     urls: dict[PaneEnd, Counts] = field(default_factory=dict)
     countries: dict[WindowEnd, Counts] = field(default_factory=dict)
+    outcomes: dict[PaneEnd, Counts] = field(default_factory=dict)
 
     def chunks(self) -> Iterator["SitePartial"]:
         """Cut into records of bounded size. The one with the sums comes last, when the counts are all there."""

@@ -12,10 +12,10 @@ from streams.windows.funnel import Funnel
 from streams.windows.open_windows import OpenWindows
 from streams.windows.output import Output
 from streams.windows.partials import SitePartial
-from streams.windows.records import Placed, Record, late_text, read
+from streams.windows.records import Placed, Record, late_text, read, site_of_invalid
 from streams.windows.session import Visit
 from tidemark.events import LATE, InvalidEvent
-from tidemark.results import DeadLetter
+from tidemark.results import DUPLICATE, DeadLetter
 from tidemark.topics import EVENTS
 
 #: The watermark before the first valid record: nothing is late.
@@ -78,8 +78,10 @@ class PartitionWindows:
                 pane_end = time - time % PANE_MS + PANE_MS
                 if watermark < recent.get(event_id, known) + DUPLICATE_MS:
                     out.duplicates += 1
+                    windows.reject(append_time, next_pane, site, DUPLICATE)
                 elif pane_end <= watermark:
-                    out.dead.append(self._dead_letter(record, LATE, late_text(time, pane_end, watermark)))
+                    text = late_text(time, pane_end, watermark)
+                    self._refuse(record, InvalidEvent(LATE, text), site, next_pane, out)
                 else:
                     out.accepted += 1
                     recent[event_id] = time
@@ -105,7 +107,7 @@ class PartitionWindows:
                         early.changed.append(visit)
                 time = min(time, append_time)
             elif content is not None:
-                out.dead.append(self._dead_letter(record, content.reason, content.text))
+                self._refuse(record, content, site_of_invalid(record, content), next_pane, out)
                 continue
             if time - lateness > watermark:
                 watermark = self.watermark = time - lateness
@@ -180,12 +182,15 @@ class PartitionWindows:
         """What the remembered ids take in memory once they are packed."""
         return self._ids.packed_bytes
 
-    def _dead_letter(self, record: Record, reason: str, text: str) -> DeadLetter:
-        return DeadLetter(
-            reason=reason,
-            text=text,
-            topic=EVENTS.name,
-            partition=self.partition,
-            offset=record.offset,
-            record=record.value or b"",
+    def _refuse(self, record: Record, why: InvalidEvent, site: str, first_open: int, out: Output) -> None:
+        self._open.reject(record.timestamp, first_open, site, why.reason.lower())
+        out.dead.append(
+            DeadLetter(
+                reason=why.reason,
+                text=why.text,
+                topic=EVENTS.name,
+                partition=self.partition,
+                offset=record.offset,
+                record=record.value or b"",
+            )
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from streams.windows.held import Held, held
-from tidemark.decoding import decode_fields, invalid_id, pack_ids
+from tidemark.decoding import decode_fields, invalid_id, pack_ids, site_of
 from tidemark.events import DEFAULT_SITE, FUTURE_TIMESTAMP, MAX_AHEAD_MS, UNDECODABLE, Event, InvalidEvent
 from tidemark.topics import TICK_HEADER
 
@@ -82,6 +82,12 @@ def _too_far_ahead(event: Event, append_time: int) -> InvalidEvent:
         FUTURE_TIMESTAMP,
         f"timestamp: expected at most {MAX_AHEAD_MS} ms after the record's append time, got {ahead} ms",
     )
+
+
+def site_of_invalid(record: Record, why: InvalidEvent) -> str:
+    """Return the site that a record which is no event counts for; of what is not JSON nothing can be read."""
+    value = record.value
+    return DEFAULT_SITE if value is None or why.reason == UNDECODABLE else site_of(value)
 
 
 def late_text(time: int, pane_end: int, watermark: int) -> str:

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from streams.windows import BOUNCE_MS, PANE_MS, SLIDE_MS
 from streams.windows.audience import Audience
+from streams.windows.checkpoint import encode
 from streams.windows.entries import (
     SavedEvent,
     SavedTouch,
     Touch,
     decode_held,
+    decode_rejected,
     decode_touches,
     encode_held,
     encode_panes,
@@ -25,6 +27,7 @@ from streams.windows.entries import (
 from streams.windows.entries import audience as audience_of
 from streams.windows.exact import ceil_to
 from streams.windows.pane import Pane
+from streams.windows.partials import Counts
 from streams.windows.session import Visit
 from streams.windows.sliding import window_ends
 from streams.windows.visitor import Visitor
@@ -33,12 +36,14 @@ from streams.windows.visitor import Visitor
 class Unsaved:
     """Notes what changes between two checkpoints; the cost of a checkpoint follows from that alone.
 
-    ``held`` are the ends of panes that got events.
+    ``held`` are the ends of panes that got events, ``rejected`` of those that count records which were not accepted.
     """
 
     def __init__(self) -> None:
         self.held: set[int] = set()
         self._saved_held: set[int] = set()
+        self.rejected: set[int] = set()
+        self._saved_rejected: set[int] = set()
         self._visits: list[Visit] = []
         self._over: list[bytes] = []
         # Who was seen in which closed pane, as long as that is needed; None once the checkpoint has it.
@@ -76,12 +81,16 @@ class Unsaved:
                 self._over.append(pane_key(b"t", end))
 
     def take(
-        self, held: Mapping[int, list[Visit]], audiences: Mapping[str, Audience]
+        self,
+        held: Mapping[int, list[Visit]],
+        rejected: Mapping[int, dict[str, Counts]],
+        audiences: Mapping[str, Audience],
     ) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield what changed since the last call, as entries; what is over first, as a key may have come back."""
         yield from ((key, None) for key in self._over)
         self._over.clear()
         yield from self._take_held(held)
+        yield from self._take_rejected(rejected)
         for visit in self._visits:
             visit.changed = False
             if visit.events:
@@ -107,11 +116,22 @@ class Unsaved:
             yield pane_key(b"h", end), encode_held(_events_of(held[end], end))
         self.held.clear()
 
+    def _take_rejected(self, rejected: Mapping[int, dict[str, Counts]]) -> Iterator[tuple[bytes, bytes | None]]:
+        for end in [end for end in self._saved_rejected if end not in rejected]:
+            self._saved_rejected.discard(end)
+            yield pane_key(b"r", end), None
+        for end in self.rejected.intersection(rejected):
+            self._saved_rejected.add(end)
+            yield pane_key(b"r", end), encode(rejected[end])
+        self.rejected.clear()
+
     def restored(self, entries: Iterable[bytes]) -> None:
         """Note which entries the checkpoint has."""
         for key in entries:
             if key[:1] == b"h":
                 self._saved_held.add(pane_of(key))
+            elif key[:1] == b"r":
+                self._saved_rejected.add(pane_of(key))
             elif key[:1] == b"t":
                 self._touches[pane_of(key)] = None
 
@@ -137,6 +157,11 @@ def restore(
         restore_panes(entries[key], audience.panes)
     held = [(pane_of(key), event) for key in by_kind[b"h"] for event in decode_held(entries[key])]
     return visits, seen, held
+
+
+def restore_rejected(entries: Mapping[bytes, bytes]) -> dict[int, dict[str, Counts]]:
+    """Return, by a pane's end and the site, how many records were not accepted, by their outcome."""
+    return {pane_of(key): decode_rejected(value) for key, value in entries.items() if key[:1] == b"r"}
 
 
 def _see(end: int, touches: Iterable[SavedTouch], audiences: dict[str, Audience]) -> Iterator[Seen]:

@@ -7,7 +7,7 @@ import msgspec
 
 from streams.windows import PANE_MS, SITE_QUIET_MS, SLIDE_MS, SLIDING_MS
 from streams.windows.checkpoint import Journal
-from streams.windows.measures import Measure, sliding_measures, tumbling_measures
+from streams.windows.measures import Measure, outcome_measure, sliding_measures, tumbling_measures
 from streams.windows.partials import Counts, PanePart, SitePartial, SlidingPart
 from streams.windows.sliding import last_panes, window_ends
 from streams.windows.totals import CountTotals, WindowTotals, grow
@@ -20,7 +20,7 @@ NEVER = -(2**62)
 
 #: An entry of a checkpoint: what it holds, the site, the end of the window (0: none).
 EntryKey = tuple[str, str, int]
-LAST_TIME, PANE, SLIDING, URLS, COUNTRIES = "site", "pane", "sliding", "urls", "countries"
+LAST_TIME, PANE, SLIDING, URLS, COUNTRIES, OUTCOMES = "site", "pane", "sliding", "urls", "countries", "outcomes"
 
 _panes = msgspec.json.Decoder(dict[int, tuple[int, PanePart]])
 _sliding = msgspec.json.Decoder(dict[int, tuple[int, SlidingPart]])
@@ -41,6 +41,7 @@ class SiteTotals:
         self._pane_urls: dict[int, CountTotals] = {}
         self._urls: dict[int, Counts] = {}
         self._countries: dict[int, CountTotals] = {}
+        self._outcomes: dict[int, CountTotals] = {}
         # The panes whose urls are in the journal.
         self._url_ends: set[int] = set()
         self._changed: set[tuple[bool, int]] = set()
@@ -53,7 +54,10 @@ class SiteTotals:
         # Counts change a window's results when the sums they belong to come, with them or after them.
         for end, counts in partial.countries.items():
             if end > since:
-                self._add_countries(end, partial.partition, counts)
+                self._add_counts(COUNTRIES, self._countries, end, partial.partition, counts)
+        for end, counts in partial.outcomes.items():
+            if end > since:
+                self._add_counts(OUTCOMES, self._outcomes, end, partial.partition, counts)
         for end, counts in partial.urls.items():
             if end > since:
                 self._add_urls(end, partial.partition, counts)
@@ -71,12 +75,12 @@ class SiteTotals:
                     self._changed.add((kind == SLIDING, end))
                     self._journal.put((kind, self.site, end), window.by_partition)
 
-    def _add_countries(self, end: int, partition: int, counts: Counts) -> None:
-        countries = self._countries.get(end)
-        if countries is None:
-            countries = self._countries[end] = CountTotals()
-        if countries.put(partition, counts):
-            self._journal.put((COUNTRIES, self.site, end), countries.by_partition)
+    def _add_counts(self, kind: str, windows: dict[int, CountTotals], end: int, partition: int, counts: Counts) -> None:
+        totals = windows.get(end)
+        if totals is None:
+            totals = windows[end] = CountTotals()
+        if totals.put(partition, counts):
+            self._journal.put((kind, self.site, end), totals.by_partition)
 
     def _add_urls(self, pane_end: int, partition: int, counts: Counts) -> None:
         urls = self._pane_urls.get(pane_end)
@@ -109,6 +113,8 @@ class SiteTotals:
                 self._sliding[end] = WindowTotals(_sliding.decode(value))
             case "countries":
                 self._countries[end] = _restored(_counts.decode(value))
+            case "outcomes":
+                self._outcomes[end] = _restored(_counts.decode(value))
             case "urls":
                 self._restore_urls(end, _restored(_counts.decode(value)), boundary)
 
@@ -120,7 +126,7 @@ class SiteTotals:
 
     def open_ends(self) -> set[int]:
         """Return the ends of all windows that hold something."""
-        return {*self._panes, *self._sliding, *self._urls, *self._countries, *self._pane_urls}
+        return {*self._panes, *self._sliding, *self._urls, *self._countries, *self._outcomes, *self._pane_urls}
 
     def early(self) -> Iterator[MetricUpdate]:
         """Yield the results of open windows that changed since the last call."""
@@ -141,14 +147,19 @@ class SiteTotals:
         """Yield the site's finals of the windows that end at ``end``, and forget them."""
         pane = self._panes.pop(end, None)
         parts = pane.parts if pane else []
+        outcomes = self._outcomes.pop(end, None)
         self._pane_urls.pop(end, None)
         self._close_entries(end)
         for part in parts:
             self.last_time = max(part.last_time, self.last_time or 0)
             self._journal.put((LAST_TIME, self.site, 0), self.last_time)
-        if self._is_live(end - PANE_MS):
+        is_live = self._is_live(end - PANE_MS)
+        if is_live:
             for measure in tumbling_measures(parts):
                 yield self._update(measure, end, PANE_MS, final=True, revision=revision)
+        if is_live or outcomes is not None:
+            measure = outcome_measure(outcomes.totals if outcomes is not None else {})
+            yield self._update(measure, end, PANE_MS, final=True, revision=revision)
         if end % SLIDE_MS == 0:
             if self._is_live(end - SLIDING_MS):
                 for measure in self._sliding_measures(end):
@@ -157,7 +168,7 @@ class SiteTotals:
                 windows.pop(end, None)
 
     def _close_entries(self, end: int) -> None:
-        for kind in (PANE, SLIDING, COUNTRIES):
+        for kind in (PANE, SLIDING, COUNTRIES, OUTCOMES):
             self._journal.drop((kind, self.site, end))
         if end % SLIDE_MS:
             return
@@ -171,7 +182,11 @@ class SiteTotals:
 
         Counts may come a record before the sums they belong to: a window that has only these is open too.
         """
-        return not self._is_live(end + PANE_MS - SLIDING_MS) and not self.open_ends()
+        return not self.gets_zeros(end) and not self.open_ends()
+
+    def gets_zeros(self, end: int) -> bool:
+        """Say whether the site gets finals after ``end`` although nothing more comes."""
+        return self._is_live(end + PANE_MS - SLIDING_MS)
 
     def forget(self) -> None:
         """Leave no entry of a site that is over."""

@@ -25,6 +25,19 @@ note();
 """
 
 
+#: In every new page: notes what of it is seen, whenever that changes, and what the gateway's content policy forbids.
+_WATCH_PAGE = """
+window.looks = [];
+window.forbidden = [];
+const look = () => {
+  const seen = [document.querySelectorAll('.card .skeleton').length, document.querySelectorAll('[data-end]').length];
+  if (String(seen) !== String(window.looks.at(-1))) window.looks.push(seen);
+};
+new MutationObserver(look).observe(document, { subtree: true, childList: true });
+document.addEventListener('securitypolicyviolation', (event) => window.forbidden.push(event.effectiveDirective));
+"""
+
+
 class Page:
     """The dashboard in a browser."""
 
@@ -40,6 +53,12 @@ class Page:
         script = "return document.querySelector(arguments[0])?.innerText ?? ''"
         text: str = self.driver.execute_script(script, selector)
         return text
+
+    def texts(self, selector: str) -> list[str]:
+        """Return what can be read at each element."""
+        script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
+        texts: list[str] = self.driver.execute_script(script, selector)
+        return texts
 
     def tone(self) -> str:
         """Return how the page says things stand: live, wait, stale or dead."""
@@ -68,6 +87,26 @@ class Page:
         entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]
 
+    def log(self) -> list[str]:
+        """Return all that the browser has to say since the last time, and the violations of the content policy."""
+        entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [*(entry["message"] for entry in entries), *self.evaluate("window.forbidden.splice(0)")]
+
+    def looks(self) -> list[tuple[int, int]]:
+        """Return how many skeletons and numbers the cards have had, one after the other, since the page was opened."""
+        return [(skeletons, numbers) for skeletons, numbers in self.evaluate("window.looks")]
+
+    def connect(self, *, offline: bool = False, latency_ms: int = 0, kbit_s: float = -1) -> None:
+        """Be on such a network, until the next call; without arguments on one as fast as the machine."""
+        rate = kbit_s * 125 if kbit_s > 0 else -1
+        conditions = {
+            "offline": offline,
+            "latency": latency_ms,
+            "downloadThroughput": rate,
+            "uploadThroughput": rate,
+        }
+        self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
+
     def resize(self, width: int, height: int, scale: float = 1) -> None:
         """Take a size in CSS pixels."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < height}
@@ -89,6 +128,8 @@ def browser() -> Iterator[Page]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
     try:
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH_PAGE})
+        driver.execute_cdp_cmd("Network.enable", {})
         yield Page(driver)
     finally:
         driver.quit()

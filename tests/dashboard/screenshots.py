@@ -8,8 +8,10 @@ from tests.support import wait
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 SIZES = {"desk": (1440, 900, 1.0), "phone": (390, 844, 2.0)}
-#: As many windows as the page shows, and no number is missing.
-FULL = "document.querySelectorAll('.windows span').length == 20"
+#: As many windows and visits as the page shows, and no number is missing.
+FULL = (
+    "document.querySelectorAll('.windows span').length == 20 && document.querySelectorAll('.visits > li').length == 20"
+)
 WHOLE = "!document.querySelector('.facts').innerText.includes('–')"
 
 

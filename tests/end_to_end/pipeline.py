@@ -57,6 +57,9 @@ def finished_run(settings: Settings, folder: Path) -> Iterator[Finished]:
         often = settings.model_copy(update={"checkpoint_interval_ms": 500})
         streams = parts.enter_context(running(often, folder / "streams.log", "streams", "run"))
         due = wait_until_exact(settings, 120.0)
+        # What was not accepted is in the windows of when the topic was filled: ticks have to pass these too.
+        sent = manifest["recordsSent"]
+        wait.until(lambda: observe(settings).outcomes().total() == sent, 30.0, "not every record is counted")
         wait_for_lag_zero(settings, STREAMS_GROUP, [EVENTS, PARTIALS])
         assert streams.stop() == 0, streams.log
         wait_for_lag_zero(settings, SINK_GROUP, [METRICS, SESSIONS, ALERTS], 60.0)

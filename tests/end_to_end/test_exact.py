@@ -81,6 +81,8 @@ def test_each_record_of_the_log_had_exactly_one_fate(run: Finished) -> None:
     assert run.due.accepted + run.due.duplicates + len(run.seen.dead) == records
     assert Counter(reasons) - Counter(LATE=reasons["LATE"]) == run.manifest["bad"]["byReason"]
     assert 0 < reasons["LATE"] <= run.manifest["late"] * 1.02
+    fates = {"accepted": run.due.accepted, "duplicate": run.due.duplicates}
+    assert run.seen.outcomes() == fates | {reason.lower(): count for reason, count in reasons.items()}
 
 
 def test_the_run_was_worth_looking_at(run: Finished) -> None:

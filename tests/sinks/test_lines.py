@@ -69,6 +69,10 @@ def test_lists_are_one_point_an_entry() -> None:
         rf"geographic_distribution,country=New\ Zealand,metric=business,site=shop visitors=5i {END_NS}",
         f"geographic_distribution,metric=business,site=shop visitors=2i {END_NS}",
     ]
+    assert metric_lines(ranking("events_by_outcome", ("accepted", 5), ("invalid_field", 2))) == [
+        f"events_by_outcome,metric=pipeline,outcome=accepted,site=shop events=5i {END_NS}",
+        f"events_by_outcome,metric=pipeline,outcome=invalid_field,site=shop events=2i {END_NS}",
+    ]
     assert metric_lines(final("popular_content", value=0.0, count=0)) == []
 
 

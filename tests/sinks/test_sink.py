@@ -12,13 +12,13 @@ from tests.sinks.store import Row, points, rows
 from tests.support import wait
 from tests.support.kafka_log import lag, read_log
 from tests.support.parts import running
-from tidemark.results import METRICS, DeadLetter, decode_dead_letter
+from tidemark.results import LISTS, METRICS, DeadLetter, decode_dead_letter
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, DEAD_LETTERS, SESSIONS
 from tidemark.topics import METRICS as METRIC_TOPIC
 
 END_NS = NOW * 1_000_000
-SCALARS = [metric for metric in METRICS if metric not in ("popular_content", "geographic_distribution")]
+SCALARS = [metric for metric in METRICS if metric not in LISTS]
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def test_every_kind_of_result_is_read_back_as_it_was_sent(settings: Settings, lo
     send(settings, METRIC_TOPIC, [final(metric) for metric in SCALARS])
     send(settings, METRIC_TOPIC, [ranking("popular_content", ("/", 9), ('/a b?q="1",2', 4))])
     send(settings, METRIC_TOPIC, [ranking("geographic_distribution", ("NZ", 3), ("Côte d'Ivoire", 1))])
+    send(settings, METRIC_TOPIC, [ranking("events_by_outcome", ("accepted", 3), ("late", 1))])
     send(settings, SESSIONS, [visit(visit_id="v1", device_type="mobile", browser="Firefox", country="NZ")])
     send(settings, ALERTS, [alert(alert_id="a1")])
     with running(settings, log, *SINK):
@@ -56,6 +57,10 @@ def test_every_kind_of_result_is_read_back_as_it_was_sent(settings: Settings, lo
     assert by(rows(settings, "geographic_distribution"), "country") == [
         common | {"_measurement": "geographic_distribution", "country": "Côte d'Ivoire", "visitors": 1},
         common | {"_measurement": "geographic_distribution", "country": "NZ", "visitors": 3},
+    ]
+    assert by(rows(settings, "events_by_outcome"), "outcome") == [
+        common | {"_measurement": "events_by_outcome", "metric": "pipeline", "outcome": "accepted", "events": 3},
+        common | {"_measurement": "events_by_outcome", "metric": "pipeline", "outcome": "late", "events": 1},
     ]
     (session,) = rows(settings, "sessions")
     assert (NOW - 500) * 1_000_000 <= session.pop("ns") < (NOW - 499) * 1_000_000

@@ -18,6 +18,7 @@ from tests.support.random_streams import logs, seeded_log
 from tests.support.reference import DEFAULT_FUNNEL, Expected, LogRecord, reference
 from tests.support.stages import LATENESS_MS, PARTITIONS, Results, by_key, run
 from tests.support.timeline import event_id
+from tidemark.results import EVENTS_BY_OUTCOME
 
 
 def check(results: Results, expected: Expected) -> None:
@@ -34,8 +35,9 @@ def check(results: Results, expected: Expected) -> None:
 
 
 def check_revisions(results: Results) -> None:
-    """Early revisions never go back and never exceed the final's; nothing comes after a final."""
-    for updates in results.updates.values():
+    """Early revisions never go back and never exceed the final's; nothing comes after a final, or before some."""
+    for (_, metric, _), updates in results.updates.items():
+        assert metric != EVENTS_BY_OUTCOME or len(updates) == 1
         for known, update in pairwise(updates):
             assert not known.final
             assert update.revision >= known.revision
@@ -88,13 +90,17 @@ def test_what_a_replay_sends_again_changes_nothing(log: list[LogRecord], chance:
 
 @dataclass(frozen=True)
 class Plan:
-    """Some visitors' events, all within a few minutes; each visitor has one key and so one partition."""
+    """Some visitors' events, all within a few minutes; each visitor has one key and so one partition.
+
+    Every third event is sent twice.
+    """
 
     events: list[dict[str, Any]]
 
     def log(self, chance: random.Random, partition_of: Callable[[str], int]) -> list[LogRecord]:
         """Append each event at most the lateness after its time; past-dated, so that only events move watermarks."""
-        sent = sorted((event["timestamp"] + chance.randint(0, LATENESS_MS), n) for n, event in enumerate(self.events))
+        again = [*range(len(self.events)), *range(0, len(self.events), 3)]
+        sent = sorted((self.events[n]["timestamp"] + chance.randint(0, LATENESS_MS), n) for n in again)
         offsets = [0] * PARTITIONS
         log = []
         for _, number in sent:
@@ -103,7 +109,8 @@ class Plan:
             log.append(LogRecord(partition, offsets[partition], 10**12, json.dumps(event).encode()))
             offsets[partition] += 1
         # Long after the last one: everything closes, the remembered ids too.
-        return log + [LogRecord(each, offsets[each], 10**12, None, tick=True) for each in range(PARTITIONS)]
+        end = 10**12 + 5_000 + LATENESS_MS
+        return log + [LogRecord(each, offsets[each], end, None, tick=True) for each in range(PARTITIONS)]
 
     def page_views(self) -> int:
         return sum(event["eventType"] == "PAGE_VIEW" for event in self.events)
@@ -140,7 +147,8 @@ def values(results: Results) -> tuple[object, ...]:
     """All results, but for the revisions: these tell of the log's order."""
     finals = {key: msgspec.structs.replace(final, revision=0) for key, final in by_key(results.finals).items()}
     sessions = {visit.visit_id: visit for visit in results.sessions}
-    return finals, sessions, {alert.alert_id: alert for alert in results.alerts}, results.accepted, results.dead
+    alerts = {alert.alert_id: alert for alert in results.alerts}
+    return finals, sessions, alerts, results.accepted, results.duplicates, results.dead
 
 
 @settings(max_examples=35, deadline=None)
@@ -149,6 +157,7 @@ def test_order_within_the_lateness_changes_no_value(plan: Plan, chance: random.R
     one, other = (run(plan.log(chance, lambda user: ord(user) % 2), chance) for _ in range(2))
     assert values(one.results) == values(other.results)
     assert one.results.accepted == len(plan.events)
+    assert one.results.duplicates == len(plan.events[::3])
 
 
 @settings(max_examples=35, deadline=None)
@@ -166,6 +175,9 @@ def test_each_event_is_counted_once_and_nothing_is_kept_of_it(plan: Plan, chance
     finals = stages.results.finals
     assert sum(final.count for final in finals if final.metric == "page_views_per_second") == plan.page_views()
     assert sum(final.value for final in finals if final.metric == "popular_content") == 6 * plan.page_views()
+    outcomes = [entry for final in finals if final.metric == EVENTS_BY_OUTCOME for entry in final.dimensions or ()]
+    assert sum(entry.value for entry in outcomes if entry.key == "accepted") == len(plan.events)
+    assert sum(entry.value for entry in outcomes) == len(plan.events) + len(plan.events[::3])
     assert sum(visit.events for visit in stages.results.sessions) == len(plan.events)
     assert sum(visit.page_views for visit in stages.results.sessions) == plan.page_views()
     assert all(windows.is_empty() for windows in stages.windows)

@@ -97,7 +97,7 @@ def test_a_checkpoint_costs_what_changed() -> None:
     merge = MergeWindows(1)
     for site in range(100):
         merge.add(partial_of(f"s{site}", 1))
-    assert len(merge.changes()) == 1 + 100 * 4
+    assert len(merge.changes()) == 1 + 100 * 5
     merge.add(partial_of("s7", 2))
     merge.offset += 1
     assert sorted(key for key, _ in merge.changes()) == [b'["pane","s7",5000]', b'["sliding","s7",60000]', META]
@@ -122,6 +122,7 @@ def partial_of(site: str, revision: int) -> SitePartial:
         sliding=[SlidingPart(60_000, 1, 1, 1, 10**30)],
         urls={5_000: {"/": 1}},
         countries={60_000: {"DE": 1}},
+        outcomes={5_000: {"accepted": 1, "late": 2}},
     )
 
 
@@ -144,10 +145,10 @@ def test_urls_that_come_before_their_sums_are_kept_when_another_site_closes() ->
     ("entries", "says"),
     [
         (
-            {META: b'{"made_with":{"kind":"merge","layout":1,"partitions":12}}'},
+            {META: b'{"made_with":{"kind":"merge","layout":2,"partitions":12}}'},
             "made with partitions 12, this worker has partitions 3",
         ),
-        ({META: b'{"made_with":{"kind":"merge","layout":0,"partitions":3}}'}, "layout 0, this worker has layout 1"),
+        ({META: b'{"made_with":{"kind":"merge","layout":1,"partitions":3}}'}, "layout 1, this worker has layout 2"),
         ({META: b'{"made_with":{"kind":"source"}}'}, "kind source, layout not given"),
         ({META: b"\x80"}, "does not say what it was made with"),
         ({b"x": b""}, "not the one that says where it stands"),

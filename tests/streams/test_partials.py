@@ -13,7 +13,12 @@ MANY_URLS = {f"/{'x' * 1_900}{n}": n + 1 for n in range(500)}
 
 def test_a_marker_and_a_partial_survive_the_wire() -> None:
     partial = SitePartial(
-        site="default", partition=3, revision=7, sliding=[SlidingPart(60_000, 2, 2, 1, 10**30)], urls={5_000: {"/": 2}}
+        site="default",
+        partition=3,
+        revision=7,
+        sliding=[SlidingPart(60_000, 2, 2, 1, 10**30)],
+        urls={5_000: {"/": 2}},
+        outcomes={5_000: {"accepted": 2, "late": 1}},
     )
     marker = Marker(3, [(5_000, 17)])
     assert partials.decode(partials.encode(partial)) == partial
@@ -30,11 +35,17 @@ def test_many_urls_are_cut_into_records_that_a_broker_takes() -> None:
 def test_chunks_hold_every_count_once_and_the_sums_come_last(countries: dict[str, int]) -> None:
     sliding = [SlidingPart(60_000, 1, 1, 0, 0)]
     whole = SitePartial(
-        site="s", partition=0, revision=1, sliding=sliding, urls={5_000: MANY_URLS}, countries={60_000: countries}
+        site="s",
+        partition=0,
+        revision=1,
+        sliding=sliding,
+        urls={5_000: MANY_URLS},
+        countries={60_000: countries},
+        outcomes={5_000: {"accepted": 1}},
     )
     *first, last = whole.chunks()
-    assert last.sliding == sliding
-    assert not any(chunk.sliding or chunk.panes for chunk in first)
+    assert (last.sliding, last.outcomes) == (sliding, {5_000: {"accepted": 1}})
+    assert not any(chunk.sliding or chunk.panes or chunk.outcomes for chunk in first)
     urls = [entry for chunk in (*first, last) for entry in chunk.urls.get(5_000, {}).items()]
     assert sorted(urls) == sorted(MANY_URLS.items())
     counted = [entry for chunk in (*first, last) for entry in chunk.countries.get(60_000, {}).items()]
@@ -59,6 +70,7 @@ def test_many_open_panes_with_few_urls_each_are_cut_too() -> None:
         b'{"type":"marker","partition":-1,"progress":[[1,2]]}',
         b'{"type":"partial","site":"s","partition":0,"revision":1,"panes":[[7,1,1,1,1,1,1,1]]}',
         b'{"type":"partial","site":"s","partition":0,"revision":1,"urls":{"7":{"/":1}}}',
+        b'{"type":"partial","site":"s","partition":0,"revision":1,"outcomes":{"7":{"late":1}}}',
         b'"hello"',
     ],
 )

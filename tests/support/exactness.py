@@ -1,5 +1,6 @@
 """What the streams said, from their topics, against the reference applied to the events topic."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ from tests.support.kafka_log import read_log
 from tests.support.reference import Expected, LogRecord, reference
 from tidemark import results
 from tidemark.events import LATE
-from tidemark.results import Alert, DeadLetter, MetricUpdate, SessionSummary
+from tidemark.results import EVENTS_BY_OUTCOME, Alert, DeadLetter, MetricUpdate, SessionSummary
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, DEAD_LETTERS, EVENTS, METRICS, SESSIONS
 
@@ -49,6 +50,11 @@ class Observed:
         """Take a dead letter of the events topic."""
         if letter.topic == EVENTS.name:
             self._keep(self.dead, (letter.partition, letter.offset), letter.reason)
+
+    def outcomes(self) -> Counter[str]:
+        """Return what became of the records whose windows are final, all sites together."""
+        lists = [final.dimensions or [] for final in self.finals.values() if final.metric == EVENTS_BY_OUTCOME]
+        return sum((Counter({entry.key: entry.value for entry in entries}) for entries in lists), Counter[str]())
 
     def too_high(self) -> list[MetricUpdate]:
         """Return the early results whose revision is higher than their final's."""

@@ -133,6 +133,17 @@ BAD_RECORDS: tuple[bytes | None, ...] = (
     b'{"eventId":"{id}","timestamp":{time},"siteId":"' + b"x" * 65 + b'",' + _GOOD_END,
     b'{"eventId":"{id}","timestamp":{time},"sessionData":{"os":1},' + _GOOD_END,
     b'{"eventId":"{id}","timestamp":99999999999999999,' + _GOOD_END,
+    b'{"siteId":"b","eventId":"{id}","timestamp":99999999999999999,' + _GOOD_END,
+    b'{"siteId":"b","eventId":"no-uuid","timestamp":{time},' + _GOOD_END,
+    b'{"siteId":"b","timestamp":true,"x":1e400,' + _GOOD_END,
+    b'{"siteId":"b","siteId":"\xc3\xbc/\xe2\x80\xa8 x","timestamp":true,' + _GOOD_END,
+    b'{"siteId":["b"],"eventId":"{id}","timestamp":{time},' + _GOOD_END,
+    b'{"siteId":1e400,"eventId":"{id}","timestamp":{time},' + _GOOD_END,
+    b'{"siteId":"","userId":"","eventId":"{id}","timestamp":{time},' + _GOOD_END,
+    b'{"siteId":"only-here","userId":"","eventId":"{id}","timestamp":{time},' + _GOOD_END,
+    b'{"siteId":"b","eventId":"{id}","timestamp":{time},' + _GOOD_END[:-1],
+    b'{"siteId":"b","eventId":"{id}","timestamp":{time},"x":"\xc3\x28",' + _GOOD_END,
+    b'[{"siteId":"b"}]',
 )
 
 

@@ -9,8 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 
-from tests.support.reference_events import LogRecord, Seen, pane_end, read
+from tests.support.reference_events import LogRecord, Seen, pane_end, read, site_told
 from tests.support.reference_visits import (
     DEFAULT_FUNNEL,
     Visit,
@@ -26,6 +27,7 @@ __all__ = ["DEFAULT_FUNNEL", "Expected", "LogRecord", "reference"]
 
 MEMORY_MS = 30 * 60_000
 DEDUPE_MS = 10 * 60_000
+OUTCOMES = ("accepted", "duplicate", "late", "undecodable", "invalid_field", "future_timestamp")
 #: Window type → (length, step) in ms.
 WINDOWS = {"TUMBLING_5S": (5_000, 5_000), "SLIDING_60S": (60_000, 10_000)}
 
@@ -50,6 +52,15 @@ class Judged:
     dead: dict[tuple[int, int], str] = field(default_factory=dict)
     duplicates: int = 0
     progress: list[tuple[int, int]] = field(default_factory=list)
+    #: (site, start of the window it is counted in, what became of it) of each record that was not accepted.
+    rejected: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def reject(self, record: LogRecord, outcome: str) -> None:
+        """Count a record in the window of its append time, or in the first one that is open yet."""
+        start = record.append_time // 5_000 * 5_000
+        if self.closed(start + 5_000):
+            start = self.progress[-1][1] // 5_000 * 5_000
+        self.rejected.append((site_told(record), start, outcome))
 
     def closed(self, end: int) -> bool:
         return bool(self.progress) and self.progress[-1][1] >= end
@@ -88,6 +99,9 @@ def reference(
     for site in {event.site for event, _ in rows}:
         finals = site_finals(site, [row for row in rows if row[0].site == site], judged)
         expected.finals |= {(site, final.metric, final.window_start): final for final in finals}
+    expected.finals |= {
+        (final.site_id, final.metric, final.window_start): final for final in outcome_finals(judged, expected.finals)
+    }
     return expected
 
 
@@ -105,11 +119,14 @@ def judge(records: Iterable[LogRecord], lateness_ms: int) -> Judged:
             event = read(record)
             if isinstance(event, str):
                 judged.dead[record.partition, record.offset] = event
+                judged.reject(record, event.lower())
                 continue
             if any(watermark is not None and watermark < time + DEDUPE_MS for time in accepted_times[event.event_id]):
                 judged.duplicates += 1
+                judged.reject(record, "duplicate")
             elif watermark is not None and pane_end(event.time) <= watermark:
                 judged.dead[record.partition, record.offset] = "LATE"
+                judged.reject(record, "late")
             else:
                 judged.accepted.append(event)
                 accepted_times[event.event_id].append(event.time)
@@ -158,6 +175,35 @@ def site_finals(site: str, rows: Rows, judged: Sequence[Judged]) -> list[MetricU
                     )
                 )
     return finals
+
+
+def outcome_finals(judged: Sequence[Judged], others: Iterable[tuple[str, str, int]]) -> list[MetricUpdate]:
+    """Return, of each site and window in which something came of a record, or that has another final, what it was."""
+    fates = [(event.site, event.time // 5_000 * 5_000, "accepted") for part in judged for event in part.accepted]
+    counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for site, start, outcome in chain(fates, *(part.rejected for part in judged)):
+        if all(part.closed(start + 5_000) for part in judged):
+            counts[site, start][outcome] += 1
+    for site, metric, start in others:
+        if metric == "active_users":
+            counts.setdefault((site, start), Counter())
+    return [_outcome_final(site, start, found, judged) for (site, start), found in counts.items()]
+
+
+def _outcome_final(site: str, start: int, counts: Counter[str], judged: Sequence[Judged]) -> MetricUpdate:
+    return MetricUpdate(
+        site_id=site,
+        metric="events_by_outcome",
+        window_type="TUMBLING_5S",
+        window_start=start,
+        window_end=start + 5_000,
+        value=float(counts.total()),
+        count=len(counts),
+        final=True,
+        revision=sum(part.closing_offset(start + 5_000) for part in judged),
+        emitted_at=0,
+        dimensions=[Dimension(outcome, counts[outcome]) for outcome in OUTCOMES if counts[outcome]],
+    )
 
 
 def _starts(times: Iterable[int], length: int, step: int) -> list[int]:

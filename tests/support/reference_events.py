@@ -68,6 +68,16 @@ def read(record: LogRecord) -> Seen | str:
     return "FUTURE_TIMESTAMP" if event.time > record.append_time + AHEAD_MS else event
 
 
+def site_told(record: LogRecord) -> str:
+    """Return the site a record says it is of, be it an event or not; "default" where no site can be read."""
+    try:
+        document = _strict_json(record.value)
+    except (ValueError, RecursionError):
+        return "default"
+    site = document.get("siteId") if isinstance(document, dict) else None
+    return site if isinstance(site, str) and 1 <= len(site) <= 64 else "default"
+
+
 def _strict_json(value: bytes | None) -> Any:
     """Parse UTF-8 JSON; raise ValueError where Python's own parser is more lenient than the standard."""
     if value is None:

@@ -6,6 +6,7 @@ from typing import Any
 from tests.sinks.store import Row, rows
 from tests.support.exactness import Observed
 from tidemark.results import (
+    EVENTS_BY_OUTCOME,
     GEOGRAPHIC_DISTRIBUTION,
     METRICS,
     POPULAR_CONTENT,
@@ -39,6 +40,8 @@ def _points_of(final: MetricUpdate) -> list[Point]:
         return [(site, time, kind, str(rank), entry.key, entry.value) for rank, entry in enumerate(entries, 1)]
     if final.metric == GEOGRAPHIC_DISTRIBUTION:
         return [(site, time, kind, entry.key, entry.value) for entry in entries]
+    if final.metric == EVENTS_BY_OUTCOME:
+        return [(site, time, "pipeline", entry.key, entry.value) for entry in entries]
     value = round(final.value * 100, 4) if final.metric in RATES else final.value
     return [(site, time, kind, value, final.count)]
 
@@ -58,5 +61,7 @@ def _stored(measurement: str, row: Row) -> Point:
             return row["site"], row["ns"], row["metric"], row["rank"], row["url"], row["views"]
         case "geographic_distribution":
             return row["site"], row["ns"], row["metric"], row["country"], row["visitors"]
+        case "events_by_outcome":
+            return row["site"], row["ns"], row["metric"], row["outcome"], row["events"]
         case _:
             return row["site"], row["ns"], row["metric"], row["value"], row["count"]

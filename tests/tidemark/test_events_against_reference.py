@@ -5,9 +5,9 @@ import random
 import pytest
 
 from tests.support.random_streams import BAD_RECORDS
-from tests.support.reference_events import LogRecord, read
+from tests.support.reference_events import LogRecord, read, site_told
 from tests.support.timeline import event_id
-from tidemark.decoding import decode_event
+from tidemark.decoding import decode_event, site_of
 from tidemark.events import InvalidEvent
 
 #: Values as they are written in JSON, right and wrong ones; and some that are no JSON at all.
@@ -41,7 +41,10 @@ GOOD = {
 
 
 def check(raw: bytes) -> None:
-    expected = read(LogRecord(0, 0, 10**15, raw))
+    record = LogRecord(0, 0, 10**15, raw)
+    expected = read(record)
+    if expected != "UNDECODABLE":
+        assert site_of(raw) == site_told(record), raw[:300]
     if expected in ("UNDECODABLE", "INVALID_FIELD"):
         with pytest.raises(InvalidEvent) as refused:
             decode_event(raw)

@@ -1,4 +1,4 @@
-"""Updates and alerts for the gateway's tests, made with few words, and a producer for the real topics."""
+"""Updates, visits and alerts for the gateway's tests, made with few words, and a producer for the real topics."""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,11 @@ from tidemark.results import (
     Alert,
     Dimension,
     MetricUpdate,
+    SessionSummary,
     encode,
 )
 from tidemark.settings import Settings
-from tidemark.topics import ALERTS
+from tidemark.topics import ALERTS, SESSIONS
 from tidemark.topics import METRICS as METRICS_TOPIC
 
 
@@ -63,6 +64,31 @@ def alert(name: str, site: str = "default") -> Alert:
     )
 
 
+def visit(name: str, end: int, step: int = 1, *, site: str = "default") -> SessionSummary:
+    """Make a visit with this id that ended at ``end`` (ms) and reached so many steps of the funnel."""
+    return SessionSummary(
+        site_id=site,
+        visit_id=name,
+        visitor=f"visitor of {name}",
+        session_id=f"session of {name}",
+        start_time=end - 12_500,
+        end_time=end,
+        duration_seconds=12.5,
+        events=13,
+        page_views=12,
+        path=[f"/{page}" for page in range(12)],
+        bounced=False,
+        converted=False,
+        revenue=0.0,
+        funnel_step=step,
+        abandoned=step > 1,
+        behaviour="engage",
+        entry_page="/0",
+        exit_page="/11",
+        country="Norway",
+    )
+
+
 class Results:
     """Puts results into the real topics, as the streams do."""
 
@@ -71,7 +97,7 @@ class Results:
         self._refused: list[KafkaError] = []
         self._producer = Producer(producer_config(settings, linger_ms=0) | {"on_delivery": self._note})
 
-    def send(self, *results: MetricUpdate | Alert) -> None:
+    def send(self, *results: MetricUpdate | SessionSummary | Alert) -> None:
         """Send results; returns when the broker has them."""
         for result in results:
             if isinstance(result, MetricUpdate):
@@ -79,7 +105,8 @@ class Results:
                 partition = result.partition(METRICS_TOPIC.partitions)
                 self._producer.produce(topic, encode(result), key, partition=partition)
             else:
-                self._producer.produce(self._settings.topic(ALERTS.name), encode(result), result.alert_id)
+                topic = (ALERTS if isinstance(result, Alert) else SESSIONS).name
+                self._producer.produce(self._settings.topic(topic), encode(result), result.key())
         self._flush()
 
     def send_raw(self, topic: str, value: bytes) -> None:

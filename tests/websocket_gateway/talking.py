@@ -1,8 +1,7 @@
-"""A gateway on real servers inside the test's own event loop, and clients that speak JSON to it."""
+"""A gateway on real servers inside the test's own event loop, and clients that speak to it."""
 
 import asyncio
 import http.client
-import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +12,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tidemark.settings import Settings
 from websocket_gateway.app import running
+from websocket_gateway.formats import FORMATS, JSON, Format
+from websocket_gateway.history import Archive
 from websocket_gateway.hub import Hub
 from websocket_gateway.listening import listen
 from websocket_gateway.protocol import Limits
@@ -31,9 +32,9 @@ async def gateway_of(settings: Settings, **limits: int) -> AsyncIterator[Gateway
 
 
 @asynccontextmanager
-async def unfed_gateway(settings: Settings, **limits: int) -> AsyncIterator[Gateway]:
+async def unfed_gateway(settings: Settings, archive: Archive | None = None, **limits: int) -> AsyncIterator[Gateway]:
     """Run a gateway that reads no topics."""
-    gateway = Gateway(Hub("epoch", Limits(max_message_bytes=settings.gateway_max_message_bytes, **limits)))
+    gateway = Gateway(Hub("epoch", Limits(max_message_bytes=settings.gateway_max_message_bytes, **limits)), archive)
     async with listen(gateway, settings, lambda: None):
         sending = asyncio.create_task(gateway.run())
         yield gateway
@@ -43,19 +44,22 @@ async def unfed_gateway(settings: Settings, **limits: int) -> AsyncIterator[Gate
 class Talker:
     """One client."""
 
-    def __init__(self, connection: ClientConnection, hello: Message) -> None:
+    def __init__(self, connection: ClientConnection, hello: Message, format: Format) -> None:
         self.connection = connection
         self.hello = hello
+        self.format = format
 
     async def next(self) -> Message:
         """Return the next message."""
         async with asyncio.timeout(DEADLINE_S):
-            message: Message = json.loads(await self.connection.recv())
+            raw = await self.connection.recv()
+        assert isinstance(raw, str) == self.format.text
+        message: Message = self.format.decode(raw)
         return message
 
     async def ask(self, **request: Any) -> Message:
         """Send a request and return its answer; what comes before it is dropped."""
-        await self.connection.send(json.dumps(request))
+        await self.connection.send(self.format.encode(request), text=self.format.text)
         return await self.until(lambda message: message["type"] not in ("metrics", "alert"))
 
     async def until(self, wanted: Callable[[Message], bool]) -> Message:
@@ -69,8 +73,10 @@ class Talker:
 async def talker(settings: Settings, path: str = "/", **options: Any) -> AsyncIterator[Talker]:
     """Connect to the settings' gateway and read its hello."""
     url = f"ws://127.0.0.1:{settings.gateway_port}{path}"
-    async with connect(url, proxy=None, compression=None, close_timeout=1, **options) as connection:
-        yield Talker(connection, json.loads(await connection.recv()))
+    options.setdefault("compression", None)
+    async with connect(url, proxy=None, close_timeout=1, **options) as connection:
+        format = FORMATS.get(connection.subprotocol or "", JSON)
+        yield Talker(connection, format.decode(await connection.recv(decode=False)), format)
 
 
 async def get(settings: Settings, path: str, method: str = "GET", **headers: str) -> tuple[int, Message, bytes]:

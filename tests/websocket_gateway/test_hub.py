@@ -1,14 +1,24 @@
 import json
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.websocket_gateway.made import alert, update
-from tidemark.results import ACTIVE_USERS, BOUNCE_RATE, CONVERSION_RATE, POPULAR_CONTENT, MetricUpdate
+from tidemark.results import (
+    ACTIVE_USERS,
+    BOUNCE_RATE,
+    CONVERSION_RATE,
+    EVENTS_BY_OUTCOME,
+    POPULAR_CONTENT,
+    MetricUpdate,
+)
 from websocket_gateway import hub as hub_module
 from websocket_gateway.client import TooManyMessages
+from websocket_gateway.formats import JSON, MSGPACK, Format
 from websocket_gateway.hub import FORGET_AFTER_MS, Hub
-from websocket_gateway.protocol import Limits, encode
+from websocket_gateway.protocol import Limits
 
 Message = dict[str, Any]
 
@@ -16,15 +26,16 @@ T = 1_000_020_000  # a multiple of 60 s
 
 
 class Talk:
-    """A hub and one client of it, which speak JSON."""
+    """A hub and one client of it, which speak a format."""
 
-    def __init__(self, hub: Hub | None = None, **limits: int) -> None:
+    def __init__(self, hub: Hub | None = None, format: Format = JSON, **limits: int) -> None:
         self.hub = hub or Hub("epoch", Limits(**limits))
-        self.client, hello = self.hub.connect(T)
-        self.hello = json.loads(encode(hello))
+        self.client, hello = self.hub.connect(T, format=format)
+        self.hello: Message = format.decode(format.encode(hello))
 
     def ask(self, now: int = T, **request: Any) -> Message:
-        answer: Message = json.loads(encode(self.hub.receive(self.client, json.dumps(request), now)))
+        format = self.client.format
+        answer: Message = format.decode(format.encode(self.hub.receive(self.client, format.encode(request), now)))
         return answer
 
     def take(self, *updates: MetricUpdate, now: int = T) -> list[bool]:
@@ -35,8 +46,8 @@ class Talk:
         return self.client in self.hub.flush(now)
 
     def messages(self) -> list[Message]:
-        texts = iter(lambda: self.hub.next_message(self.client), None)
-        return [json.loads(text) for text in texts if text is not None]
+        encoded = iter(lambda: self.hub.next_message(self.client), None)
+        return [self.client.format.decode(one) for one in encoded if one is not None]
 
 
 @pytest.fixture
@@ -85,6 +96,14 @@ def test_an_empty_list_is_sent_as_such(talk: Talk) -> None:
     talk.take(update(POPULAR_CONTENT, T, final=True))
     snapshot = talk.ask(action="subscribe")["snapshot"]
     assert snapshot["popularContent"] == snapshot["points"]["popularContent"][0]["dimensions"] == []
+
+
+def test_a_list_that_comes_only_final_is_no_current_one(talk: Talk) -> None:
+    talk.take(update(ACTIVE_USERS, T + 5_000, 1))
+    talk.take(update(EVENTS_BY_OUTCOME, T, 3, final=True, dimensions=[("accepted", 2), ("late", 1)]))
+    snapshot = talk.ask(action="subscribe")["snapshot"]
+    assert snapshot["eventsByOutcome"] == [{"key": "accepted", "value": 2}, {"key": "late", "value": 1}]
+    assert snapshot["current"].keys() == {"activeUsers"}
 
 
 def test_only_what_has_changed_is_sent(talk: Talk) -> None:
@@ -163,22 +182,32 @@ def test_a_slow_client_gets_the_newest_state_in_one_message_and_the_others_are_c
     assert talk.hub.conflated == 5
 
 
-def test_clients_that_keep_pace_share_one_encoding(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [Talk(talk.hub) for _ in range(5)]
-    for one in (talk, *others):
-        one.ask(action="subscribe")
-    encoded = []
+def counted(monkeypatch: pytest.MonkeyPatch, formats: Iterable[Format]) -> list[object]:
+    """Return what will hold each message that is encoded from now on, as often as it is."""
+    encoded: list[object] = []
 
-    def counting(message: object) -> bytes:
+    def counting(encode: Callable[[object], bytes], message: object) -> bytes:
         encoded.append(message)
         return encode(message)
 
-    monkeypatch.setattr(hub_module, "encode", counting)
+    for format in formats:
+        monkeypatch.setattr(format, "encode", partial(counting, format.encode))
+    return encoded
+
+
+@pytest.mark.parametrize("formats", [[JSON], [MSGPACK], [JSON, MSGPACK]])
+def test_clients_of_a_format_that_keep_pace_share_one_encoding(
+    formats: list[Format], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk, *others = (Talk(hub, format) for hub in [Hub("epoch", Limits())] for _ in range(3) for format in formats)
+    for one in (talk, *others):
+        one.ask(action="subscribe")
+    encoded = counted(monkeypatch, formats)
     for revision in (1, 2, 3):
         talk.take(update(ACTIVE_USERS, T, revision, revision=revision))
         talk.flush()
         assert len({json.dumps(one.messages()) for one in (talk, *others)}) == 1
-    assert len(encoded) == 3
+    assert len(encoded) == 3 * len(formats)
 
 
 def test_offsets_grow_from_message_to_message(talk: Talk) -> None:
@@ -323,6 +352,16 @@ def test_too_many_messages_are_refused_for_a_second_then_end_the_connection() ->
     with pytest.raises(TooManyMessages):
         talk.ask(action="ping")
     assert talk.ask(now=T + 1_000, action="ping")["type"] == "pong"
+
+
+def test_a_snapshot_is_of_now_also_when_another_sites_was_asked_for_just_before(talk: Talk) -> None:
+    talk.ask(action="subscribe")
+    talk.take(update(ACTIVE_USERS, T + 5_000, 7, final=True))
+    talk.flush()
+    talk.ask(action="subscribe", site="b", now=T + 5_000)
+    snapshot = talk.ask(action="subscribe", now=T + 5_001)["snapshot"]
+    assert snapshot["activeUsers"] == 7
+    assert [point["windowEnd"] for point in snapshot["points"]["activeUsers"]] == [T + 5_000]
 
 
 def test_an_unknown_metric_in_the_topic_is_passed_over(talk: Talk) -> None:

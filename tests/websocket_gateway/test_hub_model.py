@@ -37,7 +37,7 @@ class Truth:
     def take(self, new: MetricUpdate) -> None:
         windows = self.windows[new.site_id, new.metric]
         known = windows.get(new.window_end)
-        if known is None or (not known.final and (new.final or new.revision > known.revision)):
+        if known is None or (not known.final and (new.final or new.revision >= known.revision)):
             windows[new.window_end] = new
 
     def points(self, site: str, metric: str, now: int) -> list[MetricUpdate]:

@@ -7,7 +7,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.websocket_gateway.test_asyncapi import DOCUMENT, problems
-from websocket_gateway.codes import CLOSES, ERRORS
+from websocket_gateway.codes import CLOSES, ERRORS, NOT_SUBSCRIBABLE, REFUSALS
+from websocket_gateway.formats import FORMATS
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 EXAMPLES = re.findall(r"```json\n(.*?)\n```", PAGE, re.DOTALL)
@@ -34,4 +35,6 @@ def test_every_message_has_an_example() -> None:
 
 def test_every_code_is_in_a_table_with_its_meaning() -> None:
     rows = [f"| `{code}` | {meaning} |" for code, meaning in (*ERRORS.items(), *CLOSES.items())]
+    rows += [f"| {status} | {meaning} |" for status, meaning in (NOT_SUBSCRIBABLE | REFUSALS).items()]
     assert [row for row in rows if row not in PAGE.splitlines()] == []
+    assert [name for name in FORMATS if f"`{name}`" not in PAGE] == []

@@ -29,7 +29,7 @@ def test_requests_are_understood_and_unknown_fields_ignored(raw: str | bytes, re
 
 def test_absent_site_and_metrics_mean_the_default_site_and_all_metrics() -> None:
     assert site_of(Subscribe()) == "default"
-    assert len(metrics_of(Subscribe())) == 8
+    assert len(metrics_of(Subscribe())) == 9
     assert metrics_of(Subscribe(["pageViewsPerSecond"])) == {"page_views_per_second"}
     assert metrics_of(Subscribe([])) == frozenset()
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -15,20 +15,23 @@ from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import OwnStack
-from tests.websocket_gateway.made import Results, alert, update
+from tests.websocket_gateway.made import Results, alert, update, visit
 from tests.websocket_gateway.talking import (
     DEADLINE_S,
     Message,
+    Talker,
     eventually,
     gateway_of,
     get,
     now_window,
     talker,
+    unfed_gateway,
     wait_for_port,
 )
 from tidemark.results import ACTIVE_USERS, BOUNCE_RATE
 from tidemark.settings import Settings
 from tidemark.topics import METRICS
+from websocket_gateway import server
 
 
 def shows(users: float) -> Callable[[Message], bool]:
@@ -62,6 +65,46 @@ def test_a_subscriber_gets_a_snapshot_and_then_each_update_within_a_second(setti
                 assert time.monotonic() - sent < 1
             results.send(alert("new"))
             assert (await client.until(lambda message: message["type"] == "alert"))["alertId"] == "new"
+
+    asyncio.run(scenario())
+
+
+def test_visits_of_before_and_of_now_are_counted_once_and_told_to_who_asks(settings: Settings) -> None:
+    async def scenario() -> None:
+        results, now = Results(settings), now_window() - 5_000
+        funnel = [*settings.funnel, "CONVERSION"]
+        before = [visit(f"before {number}", now - 10 * number, number) for number in range(len(funnel) + 1)]
+        results.send(*before, *before)
+        async with gateway_of(settings), talker(settings) as client, talker(settings) as other:
+            await client.ask(action="subscribe", visits=True)
+            await client.until(lambda message: message.get("funnel", {}).get("visits") == len(before))
+            results.send(visit("now", now + 1, 1), before[0], visit("elsewhere", now, site="other"))
+            told = await client.until(lambda message: message["type"] == "visits")
+            assert [one["visitId"] for one in told["latest"]] == ["now", *(one.visit_id for one in before)]
+            assert [step["key"] for step in told["funnel"]["steps"]] == funnel
+            assert [step["value"] for step in told["funnel"]["steps"]] == [6, 4, 3, 2, 1]
+            assert (await other.ask(action="subscribe", metrics=[]))["type"] == "subscribed"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(other.connection.recv(), 0.2)
+
+    asyncio.run(scenario())
+
+
+def test_results_that_come_one_after_the_other_are_one_message(
+    unfed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "GATHER_S", 1.0)  # as if there were many clients
+
+    async def scenario() -> None:
+        async with unfed_gateway(unfed, flush_interval_ms=400) as gateway, talker(unfed) as client:
+            await client.ask(action="subscribe")
+            await asyncio.sleep(0.5)  # the answer's own flush is over
+            end = now_window()
+            await gateway.take([update(ACTIVE_USERS, end, 7)])
+            await asyncio.sleep(0.01)
+            await gateway.take([update(BOUNCE_RATE, end, 0.5)])
+            message = await client.until(shows(7))
+            assert message["current"] == {"activeUsers": 7, "bounceRate": 0.5}
 
     asyncio.run(scenario())
 
@@ -160,18 +203,61 @@ def test_connections_are_counted(settings: Settings) -> None:
     asyncio.run(scenario())
 
 
-def test_two_gateways_both_show_everything(settings: Settings) -> None:
+class Follower:
+    """What a client has been told of the windows of one metric: by their ends, the finals' values."""
+
+    def __init__(self) -> None:
+        self.finals: dict[int, float] = {}
+        self.since: Message = {}
+
+    def take(self, message: Message, epoch: str) -> None:
+        """Take a subscribed or metrics message, as the protocol's page says."""
+        told = [*message.get("snapshot", {}).get("points", {}).get("activeUsers", [])]
+        told += message.get("earlier", {}).get("activeUsers", [])
+        if "activeUsers" in message:
+            window = message["windows"]["activeUsers"]
+            told.append({"windowEnd": window["end"], "value": message["activeUsers"], "final": window["final"]})
+        self.finals |= {point["windowEnd"]: point["value"] for point in told if point["final"]}
+        self.since = {"epoch": epoch, "offset": message.get("snapshot", message)["offset"]}
+
+    async def follow(self, client: Talker, end: int) -> None:
+        """Read until the window with this end is final."""
+        while end not in self.finals:
+            self.take(await client.next(), client.hello["epoch"])
+
+
+def test_two_gateways_give_the_same_finals_and_who_moves_from_one_to_the_other_misses_none(settings: Settings) -> None:
+    second = settings.model_copy(update={"gateway_port": settings.gateway_port + 1})
+
     async def scenario() -> None:
-        second = settings.model_copy(update={"gateway_port": settings.gateway_port + 1})
-        results, end = Results(settings), now_window()
-        async with gateway_of(settings) as one, gateway_of(second) as two:
+        results, last = Results(settings), now_window() - 5_000
+        finals = {last - 5_000 * n: 100.0 + n for n in range(6)}
+        first_three, while_away, after = sorted(finals)[:3], sorted(finals)[3:5], sorted(finals)[5]
+
+        def send(ends: Iterable[int]) -> None:
+            results.send(*(update(ACTIVE_USERS, end, finals[end], final=True) for end in ends))
+
+        async with gateway_of(settings) as one, gateway_of(second) as two, talker(second) as staying:
             assert one.hub.epoch != two.hub.epoch
-            async with talker(settings) as client, talker(second) as other:
-                for each in (client, other):
-                    await each.ask(action="subscribe")
-                results.send(update(ACTIVE_USERS, end, 7), update(BOUNCE_RATE, end, 0.5))
-                for each in (client, other):
-                    await each.until(shows(7))
+            stayed, moved = Follower(), Follower()
+            stayed.take(await staying.ask(action="subscribe"), two.hub.epoch)
+            async with talker(settings) as moving:
+                moved.take(await moving.ask(action="subscribe"), one.hub.epoch)
+                send(first_three)
+                for follower, client in ((stayed, staying), (moved, moving)):
+                    await follower.follow(client, first_three[-1])
+                assert moved.finals == stayed.finals == {end: finals[end] for end in first_three}
+            send(while_away)
+            await stayed.follow(staying, while_away[-1])
+            async with talker(second) as moving:
+                answer = await moving.ask(action="subscribe", since=moved.since)
+                assert answer["recovered"] is False
+                moved.finals.clear()  # what it has is to be thrown away: the snapshot holds it too
+                moved.take(answer, two.hub.epoch)
+                send([after])
+                for follower, client in ((stayed, staying), (moved, moving)):
+                    await follower.follow(client, after)
+            assert moved.finals == stayed.finals == finals
 
     asyncio.run(scenario())
 

@@ -11,15 +11,29 @@ from prometheus_client import REGISTRY
 from websockets.exceptions import ConnectionClosed
 
 from tests.websocket_gateway.made import Results, update
-from tests.websocket_gateway.talking import DEADLINE_S, Message, Talker, eventually, gateway_of, now_window, talker
+from tests.websocket_gateway.talking import (
+    DEADLINE_S,
+    Message,
+    Talker,
+    eventually,
+    gateway_of,
+    now_window,
+    talker,
+    unfed_gateway,
+)
 from tidemark.results import GEOGRAPHIC_DISTRIBUTION
 from tidemark.settings import Settings
+from websocket_gateway import server, session
 from websocket_gateway.server import Gateway
 from websocket_gateway.session import WRITE_LIMIT_BYTES, Session
 
 #: One list of so many countries is a message of 25 kB: a client that does not read is full after a few.
 COUNTRIES = [(f"country-{number}", number) for number in range(800)]
 LARGEST_MESSAGE = 60_000
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: any\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 def conflated() -> float:
@@ -106,5 +120,28 @@ def test_a_client_that_reads_nothing_is_cut_off_and_the_others_stay(settings: Se
                 with pytest.raises(ConnectionClosed):
                     await stalled.until(lambda _: False)
             assert (await quick.ask(action="ping"))["type"] == "pong"
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_answers_no_ping_is_told_so_and_cut_off_and_one_that_does_stays(
+    unfed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PING_S", 0.3)
+    monkeypatch.setattr(session, "CLOSE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(server, "SWEEP_S", 0.05)
+
+    async def scenario() -> None:
+        async with unfed_gateway(unfed) as gateway, talker(unfed, ping_interval=None) as answering:
+            reader, writer = await asyncio.open_connection("127.0.0.1", unfed.gateway_port)
+            began = time.monotonic()
+            writer.write(UPGRADE)
+            received = await asyncio.wait_for(reader.read(), DEADLINE_S)
+            assert 0.6 < time.monotonic() - began < 5
+            assert received.count(b"\x89\x00") == 1  # one ping
+            assert b"\x03\xf3no answer to a ping" in received  # 1011
+            assert len(gateway._sessions) == 1
+            assert (await answering.ask(action="ping"))["type"] == "pong"
+            writer.close()
 
     asyncio.run(scenario())

@@ -12,7 +12,7 @@ import uvloop
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from tests.websocket_gateway.made import alert, update
+from tests.websocket_gateway.made import alert, update, visit
 from tests.websocket_gateway.talking import DEADLINE_S, Message, eventually, get, now_window, talker, unfed_gateway
 from tidemark.results import ACTIVE_USERS, BOUNCE_RATE, GEOGRAPHIC_DISTRIBUTION
 from tidemark.settings import Settings
@@ -86,6 +86,18 @@ def test_a_stream_has_the_envelopes_of_the_socket_with_an_id_and_a_name(unfed: S
     uvloop.run(scenario())
 
 
+def test_a_stream_has_visits_when_it_asks_for_them_and_they_do_not_change_what_it_has(unfed: Settings) -> None:
+    async def scenario() -> None:
+        async with unfed_gateway(unfed) as gateway, streaming(unfed, "/sse?visits=true") as stream:
+            known = (await stream.events())[-1][0]
+            assert [(await stream.events())[0][:2]] == [(known, "visits")]
+            await gateway.take([visit("a", now_window())])
+            [(identity, name, message)] = await stream.events()
+            assert (identity, name, message["latest"][0]["visitId"]) == (known, "visits", "a")
+
+    uvloop.run(scenario())
+
+
 def test_a_stream_that_comes_back_gets_what_it_has_missed_and_no_more(unfed: Settings) -> None:
     async def scenario() -> None:
         end = now_window()
@@ -126,7 +138,7 @@ def test_a_quiet_stream_gets_comments_and_a_goodbye_at_the_end(
             await gateway.close()
             while (text := await stream.chunk()).startswith(":"):
                 pass
-            assert text == 'event: close\ndata: {"code":1001,"reason":"the gateway stops"}\n\n'
+            assert text == 'event: close\ndata: {"type":"close","code":1001,"reason":"the gateway stops"}\n\n'
             assert await stream.chunk() == ""
             await eventually(lambda: not gateway._sessions)
 
@@ -176,7 +188,7 @@ def test_tokens_rule_streams_too(unfed: Settings) -> None:
             async with streaming(guarded, f"/sse?site=shop&token={token}") as stream:
                 await stream.events()
                 [(_, name, data)] = await stream.events()
-                assert (name, data) == ("close", {"code": 4401, "reason": "the token has expired"})
+                assert (name, data) == ("close", {"type": "close", "code": 4401, "reason": "the token has expired"})
                 assert 0 <= time.time() - until < 1
             await eventually(lambda: not gateway._sessions)
 

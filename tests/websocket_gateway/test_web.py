@@ -1,6 +1,7 @@
 """The gateway's plain HTTP, asked over real sockets."""
 
 import asyncio
+import gzip
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,22 @@ def test_the_dashboard_is_served_with_its_types_and_lifetimes(built: Settings) -
             assert (await get(built, "/favicon.svg"))[1]["content-type"] == "image/svg+xml"
             assert (await get(built, "/", "HEAD"))[::2] == (200, b"")
             assert (await get(built, "/", "POST"))[0] == 405
+
+    uvloop.run(scenario())
+
+
+def test_a_file_that_is_there_compressed_is_sent_so_to_who_takes_it(built: Settings) -> None:
+    compressed = gzip.compress(SCRIPT.encode())
+    (built.gateway_dashboard / "assets" / "index-d34db33f.js.gz").write_bytes(compressed)
+
+    async def scenario() -> None:
+        async with unfed_gateway(built):
+            asked = {"Accept-Encoding": "gzip, br"}
+            status, headers, body = await get(built, "/assets/index-d34db33f.js", **asked)
+            assert (status, headers["content-encoding"], body) == (200, "gzip", compressed)
+            assert headers["content-type"] in ("text/javascript", "application/javascript")
+            assert headers["vary"] == "Accept-Encoding"
+            assert (await get(built, "/assets/index-d34db33f.js"))[2] == SCRIPT.encode()
 
     uvloop.run(scenario())
 

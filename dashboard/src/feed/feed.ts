@@ -15,6 +15,7 @@ import type {
   ServerMessage,
   Since,
   Subscribed,
+  VisitsMessage,
 } from './messages';
 import {
   emptySite,
@@ -25,6 +26,7 @@ import {
   withMetrics,
   withPoints,
   withSnapshot,
+  withVisits,
 } from './site';
 import type { Socket, World } from './world';
 
@@ -142,7 +144,8 @@ export class Feed {
 
   /** Ask for the site, with where this page has got; the answer says whether the gateway could go on from there. */
   #subscribe(): void {
-    this.#send({ action: 'subscribe', site: this.state.site.name, ...(this.#position && { since: this.#position }) });
+    const since = this.#position && { since: this.#position };
+    this.#send({ action: 'subscribe', site: this.state.site.name, visits: true, ...since });
   }
 
   #askHistory(): void {
@@ -173,6 +176,9 @@ export class Feed {
         break;
       case 'alert':
         this.#alerted(message);
+        break;
+      case 'visits':
+        this.#visited(message);
         break;
       case 'pong':
         this.#set({ roundTrip: this.#heardAt - this.#pingedAt, skew: message.serverTime - this.#heardAt });
@@ -217,6 +223,10 @@ export class Feed {
     if (alert.siteId !== this.state.site.name || !this.#position) return;
     this.#position = { ...this.#position, alertOffset: alert.offset };
     this.#set({ site: withAlert(this.state.site, alert, alert.lagged ?? 0) });
+  }
+
+  #visited(message: VisitsMessage): void {
+    if (message.site === this.state.site.name) this.#set({ site: withVisits(this.state.site, message) });
   }
 
   /** A history that cannot be had now is asked for again. */

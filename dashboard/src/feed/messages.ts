@@ -3,12 +3,22 @@
 export type Messages = Request | ServerMessage;
 export type Request = Subscribe | Unsubscribe | History | Ping;
 export type ServerMessage =
-  Hello | Subscribed | Unsubscribed | HistoryMessage | MetricsMessage | AlertMessage | Pong | ErrorMessage;
+  | Hello
+  | Subscribed
+  | Unsubscribed
+  | HistoryMessage
+  | MetricsMessage
+  | AlertMessage
+  | VisitsMessage
+  | Pong
+  | ErrorMessage
+  | Close;
 
 /**
  * Ask for a site's metrics (absent: all; empty: none, only its alerts) in place of what was asked before.
  *
  *     With ``since``, for what has come since then instead of a snapshot; the metrics must be the same as before.
+ *     ``visits``: for the visits messages too, which are about single visitors.
  */
 export interface Subscribe {
   action: 'subscribe';
@@ -18,6 +28,7 @@ export interface Subscribe {
         | 'activeUsers'
         | 'bounceRate'
         | 'averageSessionDuration'
+        | 'eventsByOutcome'
         | 'conversionRate'
         | 'revenuePerUser'
         | 'popularContent'
@@ -27,6 +38,7 @@ export interface Subscribe {
   site?: string | null;
   id?: string | number | null;
   since?: Since | null;
+  visits?: boolean;
 }
 /**
  * What a client has of a site: the ``offset`` of its last metrics message or snapshot.
@@ -49,6 +61,7 @@ export interface Unsubscribe {
         | 'activeUsers'
         | 'bounceRate'
         | 'averageSessionDuration'
+        | 'eventsByOutcome'
         | 'conversionRate'
         | 'revenuePerUser'
         | 'popularContent'
@@ -122,6 +135,7 @@ export interface Subscribed {
     | 'activeUsers'
     | 'bounceRate'
     | 'averageSessionDuration'
+    | 'eventsByOutcome'
     | 'conversionRate'
     | 'revenuePerUser'
     | 'popularContent'
@@ -138,6 +152,7 @@ export interface Snapshot {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
@@ -155,7 +170,7 @@ export interface Snapshot {
   alerts: AlertMessage[];
 }
 /**
- * One entry of a list: a url and its page views, or a country and its distinct visitors.
+ * One entry of a list: a url and its page views, a country and its visitors, an outcome and its count.
  */
 export interface Dimension {
   key: string;
@@ -169,6 +184,7 @@ export interface Values {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
@@ -221,6 +237,7 @@ export interface Unsubscribed {
     | 'activeUsers'
     | 'bounceRate'
     | 'averageSessionDuration'
+    | 'eventsByOutcome'
     | 'conversionRate'
     | 'revenuePerUser'
     | 'popularContent'
@@ -251,6 +268,7 @@ export interface MetricsMessage {
   activeUsers?: number;
   bounceRate?: number;
   averageSessionDuration?: number;
+  eventsByOutcome?: Dimension[];
   conversionRate?: number;
   revenuePerUser?: number;
   popularContent?: Dimension[];
@@ -265,6 +283,51 @@ export interface MetricsMessage {
   earlier?: {
     [k: string]: Point[];
   };
+}
+/**
+ * A site's visits, whole each time, for who has asked for ``visits``: at once, then when they have changed.
+ *
+ *     At most once a second. ``latest``: the 20 that ended last, newest first.
+ */
+export interface VisitsMessage {
+  type: 'visits';
+  site: string;
+  offset: number;
+  timestamp: number;
+  latest: Visit[];
+  funnel: Funnel;
+}
+/**
+ * A visit that is over. ``path``: its first 10 urls; ``funnel_step``: how many of the funnel's steps it reached.
+ */
+export interface Visit {
+  visitId: string;
+  visitor: string;
+  startTime: number;
+  endTime: number;
+  durationSeconds: number;
+  pageViews: number;
+  path: string[];
+  entryPage?: string | null;
+  exitPage?: string | null;
+  converted: boolean;
+  revenue: number;
+  funnelStep: number;
+  behaviour: string;
+  deviceType?: string | null;
+  browser?: string | null;
+  country?: string | null;
+  referrer?: string | null;
+}
+/**
+ * The visits that were over in the last full ``minutes`` or are since then; how many reached each step, in order.
+ *
+ *     A visit is over with its SESSION_END, or after 30 minutes without an event.
+ */
+export interface Funnel {
+  minutes: number;
+  visits: number;
+  steps: Dimension[];
 }
 /**
  * The answer to ping.
@@ -282,6 +345,7 @@ export interface ErrorMessage {
   id?: string | number | null;
   code:
     | 'bad_json'
+    | 'bad_msgpack'
     | 'unknown_action'
     | 'unknown_metric'
     | 'invalid_field'
@@ -291,4 +355,12 @@ export interface ErrorMessage {
     | 'no_history';
   message: string;
   temporary?: boolean;
+}
+/**
+ * The last event of a stream of Server-Sent Events, with the code and the reason of a WebSocket's close.
+ */
+export interface Close {
+  type: 'close';
+  code: number;
+  reason: string;
 }

@@ -1,6 +1,15 @@
 /** One site as the gateway tells it: snapshots and messages laid over each other, without time, sockets or a screen. */
 
-import type { AlertMessage as Alert, Dimension, MetricsMessage, Point, Snapshot, Values, Window } from './messages';
+import type {
+  AlertMessage as Alert,
+  Dimension,
+  MetricsMessage,
+  Point,
+  Snapshot,
+  Values,
+  VisitsMessage,
+  Window,
+} from './messages';
 
 export const SCALARS = [
   'pageViewsPerSecond',
@@ -11,6 +20,7 @@ export const SCALARS = [
   'revenuePerUser',
 ] as const;
 export const LISTS = ['popularContent', 'geographicDistribution'] as const;
+const OUTCOMES = 'eventsByOutcome';
 /** Windows of 5 s that follow each other; the others are of 60 s and slide by 10 s. */
 export const TUMBLING: readonly Scalar[] = [
   'pageViewsPerSecond',
@@ -25,6 +35,8 @@ export type List = (typeof LISTS)[number];
 /** What is kept: the longest range that can be shown, and so many alerts. */
 export const KEPT_MS = 3_600_000;
 export const KEPT_ALERTS = 200;
+/** So many windows of what became of the events are kept, as many as the gateway remembers. */
+export const KEPT_OUTCOMES = 20;
 
 /** A metric's value in a window that has ended at `end` (ms since the epoch, exclusive). */
 export interface Sample {
@@ -33,12 +45,14 @@ export interface Sample {
   readonly final: boolean;
 }
 
-/** A list in its newest window that has ended, largest first. */
+/** A list in a window that has ended. */
 export interface Ranking {
   readonly end: number;
   readonly final: boolean;
   readonly entries: readonly Dimension[];
 }
+
+export type Visits = Readonly<Pick<VisitsMessage, 'latest' | 'funnel'>>;
 
 export interface SiteState {
   readonly name: string;
@@ -46,11 +60,16 @@ export interface SiteState {
   readonly series: Readonly<Record<Scalar, readonly Sample[]>>;
   /** Values of the windows that are still open. */
   readonly current: Readonly<Partial<Record<Scalar, number>>>;
+  /** In their newest windows, largest entry first. */
   readonly lists: Readonly<Partial<Record<List, Ranking>>>;
+  /** What became of the events, window by window of 5 s, oldest first; only finals are told. */
+  readonly outcomes: readonly Ranking[];
   /** Newest first. */
   readonly alerts: readonly Alert[];
   /** So many alerts were dropped on their way, because this page was slow. */
   readonly alertsLost: number;
+  /** The visits that are over, as they were told last; null before that. */
+  readonly visits: Visits | null;
   /** The time of this state (ms); 0 before there is any. */
   readonly at: number;
   /** How long (ms) after its end the newest settled 5 s window became final. */
@@ -59,7 +78,8 @@ export interface SiteState {
 
 export function emptySite(name: string): SiteState {
   const series = Object.fromEntries(SCALARS.map((metric) => [metric, [] as Sample[]])) as Record<Scalar, Sample[]>;
-  return { name, series, current: {}, lists: {}, alerts: [], alertsLost: 0, at: 0, settledAfter: null };
+  const seen = { alerts: [], alertsLost: 0, visits: null, at: 0, settledAfter: null };
+  return { name, series, current: {}, lists: {}, outcomes: [], ...seen };
 }
 
 /** Take a snapshot. Windows that are known already stay: a final is final in every snapshot. */
@@ -71,10 +91,12 @@ export function withSnapshot(site: SiteState, snapshot: Snapshot): SiteState {
   const lists = { ...site.lists };
   for (const metric of LISTS) {
     const last = snapshot.points[metric]?.at(-1);
-    if (last) lists[metric] = { end: last.windowEnd, final: last.final, entries: last.dimensions ?? [] };
+    if (last) lists[metric] = rankingOf(last);
   }
+  const outcomes = withOutcomes(site.outcomes, (snapshot.points.eventsByOutcome ?? []).map(rankingOf));
   const alerts = snapshot.alerts.reduce(withNewAlert, site.alerts);
-  return { ...site, series, lists, alerts, at: snapshot.timestamp, current: scalarsOf(snapshot.current ?? {}) };
+  const current = scalarsOf(snapshot.current ?? {});
+  return { ...site, series, lists, outcomes, alerts, at: snapshot.timestamp, current };
 }
 
 /** Take a message about what has changed. */
@@ -82,6 +104,7 @@ export function withMetrics(site: SiteState, message: MetricsMessage): SiteState
   let next: SiteState = { ...site, at: message.timestamp };
   for (const [name, points] of Object.entries(message.earlier ?? {})) {
     if (isScalar(name)) next = withPoints(next, name, points);
+    if (name === OUTCOMES) next = { ...next, outcomes: withOutcomes(next.outcomes, points.map(rankingOf)) };
   }
   for (const [name, window] of Object.entries(message.windows ?? {})) {
     const value = message[name as keyof Values];
@@ -101,6 +124,11 @@ export function withAlert(site: SiteState, alert: Alert, lagged: number): SiteSt
   return alerts === site.alerts && !lagged ? site : { ...site, alerts, alertsLost: site.alertsLost + lagged };
 }
 
+/** Take the visits, which are told whole each time. */
+export function withVisits(site: SiteState, { latest, funnel }: VisitsMessage): SiteState {
+  return { ...site, visits: { latest, funnel } };
+}
+
 /** The end (ms) of the newest 5 s window that has ended; null without data. A sliding one would hide a standstill for a minute. */
 export function newestEnd(site: SiteState): number | null {
   const ends = TUMBLING.flatMap((metric) => site.series[metric].at(-1)?.end ?? []);
@@ -116,6 +144,7 @@ function withWindow(
 ): SiteState {
   if (Array.isArray(value)) {
     const ranking = { end: window.end, final: window.final, entries: value };
+    if (name === OUTCOMES) return { ...site, outcomes: withOutcomes(site.outcomes, [ranking]) };
     return { ...site, lists: { ...site.lists, [name as List]: ranking } };
   }
   const metric = name as Scalar;
@@ -138,6 +167,12 @@ function merged(known: readonly Sample[], more: readonly Sample[]): readonly Sam
   return all.filter((sample) => sample.end > oldest);
 }
 
+/** Lay windows over others, both oldest first. */
+function withOutcomes(known: readonly Ranking[], more: readonly Ranking[]): readonly Ranking[] {
+  const byEnd = new Map([...known, ...more].map((ranking) => [ranking.end, ranking]));
+  return [...byEnd.values()].sort((a, b) => a.end - b.end).slice(-KEPT_OUTCOMES);
+}
+
 function withNewAlert(alerts: readonly Alert[], alert: Alert): readonly Alert[] {
   if (alerts.some((known) => known.alertId === alert.alertId)) return alerts;
   const older = alerts.findIndex((known) => known.timestamp <= alert.timestamp);
@@ -151,6 +186,10 @@ function isScalar(name: string): name is Scalar {
 
 function sampleOf(point: Point): Sample {
   return { end: point.windowEnd, value: point.value, final: point.final };
+}
+
+function rankingOf({ windowEnd, final, dimensions }: Point): Ranking {
+  return { end: windowEnd, final, entries: dimensions ?? [] };
 }
 
 function scalarsOf(values: Values): Partial<Record<Scalar, number>> {

@@ -8,6 +8,7 @@ import { METRICS, type Metric } from '../metrics';
 import { Alerts } from './Alerts';
 import { Card } from './Card';
 import { Chart } from './Chart';
+import { Funnel } from './Funnel';
 import { Geography } from './Geography';
 import { Header } from './Header';
 import { Health } from './Health';
@@ -18,6 +19,7 @@ import { Ranking } from './Ranking';
 import { useAcknowledged } from './useAcknowledged';
 import { useTheme } from './useTheme';
 import { useView } from './useView';
+import { Visits } from './Visits';
 
 interface Props {
   readonly feed: Feed;
@@ -103,6 +105,8 @@ export function App({ feed, frames, first }: Props) {
           acknowledged={acknowledged}
           onAcknowledge={acknowledge}
         />
+        <Funnel funnel={site.visits?.funnel} />
+        <Visits key={site.name} latest={site.visits?.latest} steps={site.visits?.funnel.steps.length} />
         <Panel title="Popular content" area="content" aside={<span className="unit">views, 60 s</span>}>
           <Ranking ranking={site.lists.popularContent} unit="Page views by address" />
         </Panel>

@@ -1,10 +1,14 @@
-/** The pipeline as far as the gateway tells: connection, age of the data, how soon windows settle. */
+/** The pipeline: how much comes, how far behind it is, what became of the events, and the way to this page. */
 
 import { useEffect, useState } from 'react';
 import type { FeedState } from '../feed/feed';
-import { newestEnd, type Sample } from '../feed/site';
+import { freshness } from '../feed/freshness';
+import type { Sample } from '../feed/site';
+import { eventsPerSecond } from '../outcomes';
 import { POINTS } from '../series';
 import { duration, number } from '../wording';
+import { Fact } from './Fact';
+import { Outcomes } from './Outcomes';
 import { Panel } from './Panel';
 import { useNow } from './useNow';
 
@@ -13,34 +17,34 @@ const RATE_OVER_MS = 5_000;
 export function Health({ newest }: { newest: () => FeedState }) {
   const now = useNow();
   const feed = newest();
-  const end = newestEnd(feed.site);
-  const open = feed.connection.kind === 'open';
-  const rate = useRate(newest);
+  const { outcomes, settledAfter } = feed.site;
+  const end = outcomes.at(-1)?.end ?? null;
+  const state = freshness(end, now + feed.skew);
+  const rate = state === 'live' ? eventsPerSecond(outcomes) : null;
+  const messages = useRate(newest);
   return (
     <Panel title="Pipeline" area="health">
       <dl className="facts">
-        <Fact name="Connection" value={open ? 'open' : feed.connection.kind} />
-        <Fact name="Round trip" value={feed.roundTrip === null ? '–' : `${number(feed.roundTrip, 0)} ms`} />
-        <Fact name="Age of data" value={end === null ? '–' : duration(Math.max(0, now + feed.skew - end) / 1_000)} />
+        <Fact name="Events / s" value={rate === null ? '–' : number(rate, 1)} />
         <Fact
-          name="Final after window end"
-          value={feed.site.settledAfter === null ? '–' : duration(feed.site.settledAfter / 1_000)}
+          name="Finals behind the clock"
+          value={end === null ? '–' : duration(Math.max(0, now + feed.skew - end) / 1_000)}
+          tone={state}
         />
-        <Fact name="Messages / s" value={open && rate !== null ? number(rate, 1) : '–'} />
-        <Fact name="Reconnects" value={number(feed.reconnects, 0)} />
+        <Fact name="Final after window end" value={settledAfter === null ? '–' : duration(settledAfter / 1_000)} />
+        <Fact name="Connection" value={connection(feed)} />
+        <Fact name="Messages / s" value={messages === null ? '–' : number(messages, 1)} />
       </dl>
+      <Outcomes windows={outcomes} />
       <Settled samples={feed.site.series.activeUsers.slice(-POINTS)} />
     </Panel>
   );
 }
 
-function Fact({ name, value }: { name: string; value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
-  );
+/** Say how the connection is: open · 9 ms · lost 2 ×. */
+function connection({ connection: { kind }, roundTrip, reconnects }: FeedState): string {
+  const parts = [kind, roundTrip !== null && `${number(roundTrip, 0)} ms`, reconnects > 0 && `lost ${reconnects} ×`];
+  return parts.filter(Boolean).join(' · ');
 }
 
 /** The last 5 s windows, one box each: final or early. */

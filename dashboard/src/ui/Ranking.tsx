@@ -30,7 +30,8 @@ export const Ranking = memo(function Ranking({ ranking, unit }: Props) {
   );
 });
 
-function SkeletonRows() {
+/** Rows that are still to come. */
+export function SkeletonRows() {
   return (
     <ol className="ranking" aria-busy="true">
       {Array.from({ length: 6 }, (_, row) => (

@@ -30,6 +30,11 @@ export const ChevronIcon = () => (
     <path d="M4.5 6.5 8 10l3.5-3.5" />
   </Icon>
 );
+export const DropIcon = () => (
+  <Icon>
+    <path d="M8 3.5v8M4.5 8.5 8 12l3.5-3.5" />
+  </Icon>
+);
 export const PauseIcon = () => (
   <Icon>
     <path d="M5.5 3.5v9M10.5 3.5v9" />
