@@ -138,18 +138,26 @@ class Door:
             return None
 
     def _cors(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers that let a web page read the response."""
-        if "*" in self._bounds.origins:
-            return ((b"access-control-allow-origin", b"*"),)
+        """Return the headers that let a web page send and read the response.
+
+        Beacons ask with credentials, so the page's origin must be named; there are none that would mean anything here.
+        """
         origin = request.header(b"origin")
-        if origin not in self._bounds.origins:
+        if not origin or not self._may_send(origin):
             return ((b"vary", b"origin"),)
-        return (b"vary", b"origin"), (b"access-control-allow-origin", origin.encode("latin-1"))
+        return (
+            (b"vary", b"origin"),
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-allow-credentials", b"true"),
+        )
+
+    def _may_send(self, origin: str) -> bool:
+        return "*" in self._bounds.origins or origin in self._bounds.origins
 
     def _sender(self, request: Request) -> Sender:
         """Return who sends. Raises Rejected if its web page or its write key may not."""
         origin = request.header(b"origin")
-        if origin and "*" not in self._bounds.origins and origin not in self._bounds.origins:
+        if origin and not self._may_send(origin):
             raise Rejected(WRONG_ORIGIN, "This web page may not send events")
         received_at = time.time_ns() // 1_000_000
         return Sender(
