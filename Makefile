@@ -8,10 +8,11 @@ STAMP := .venv/.set-up
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix dashboard --silent
 MODULES := dashboard/node_modules/.set-up
 PAGE := dashboard/dist/index.html
+TRACKER := dashboard/dist-tracker/tidemark.js
 
 .PHONY: setup demo test test-faults lint lock clean
 
-setup: $(STAMP) $(PAGE)
+setup: $(STAMP) $(PAGE) $(TRACKER)
 
 # A changed lock or pyproject.toml is installed anew, changed windows are compiled anew; else this is done at once.
 $(STAMP): requirements.lock pyproject.toml setup.py tidemark/decoding.py $(wildcard streams/windows/*.py)
@@ -34,6 +35,11 @@ $(PAGE): $(MODULES) dashboard/index.html dashboard/vite.config.ts $(wildcard $(a
 		public/* scripts/* src/* src/*/*))
 	$(NPM) run build -- --logLevel warn
 	gzip --best --keep dashboard/dist/assets/*.js dashboard/dist/assets/*.css
+	@touch $@
+
+# The script that web sites load to be counted.
+$(TRACKER): $(MODULES) dashboard/vite.tracker.ts dashboard/scripts/budget.ts dashboard/src/feed/backoff.ts $(wildcard dashboard/tracker/*)
+	$(NPM) run build:tracker -- --logLevel warn
 	@touch $@
 
 demo: setup
@@ -62,4 +68,4 @@ lock: setup
 clean:
 	@test ! -x $(BIN)/tidemark || $(BIN)/tidemark stack down
 	rm -rf .venv .tidemark *.egg-info build *.so */*.so */*/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache \
-		dashboard/node_modules dashboard/dist
+		dashboard/node_modules dashboard/dist dashboard/dist-tracker

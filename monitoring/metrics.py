@@ -1,6 +1,21 @@
 """Every Prometheus metric of Tidemark, named once; parts import them from here and serve them on loopback."""
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    start_http_server,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+#: prometheus_client's own variable: a part of several processes names a folder there before it imports this module.
+_SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 EVENTS = Counter(
     "analytics_pipeline_events", "Records a stage has dealt with, by what became of them.", ["stage", "outcome"]
@@ -24,9 +39,31 @@ OUTBOX_CONFLATED = Counter(
     "websocket_server_conflated_updates", "Updates a slow client never saw because a newer one replaced them."
 )
 SINK_POINTS = Counter("analytics_sink_points", "Points written to InfluxDB.")
+INGESTION_EVENTS = Counter(
+    "analytics_ingestion_events",
+    "Events the HTTP door was sent, by what became of them: accepted, bot, or why they were refused.",
+    ["site", "outcome"],
+)
+INGESTION_SPOOL_BYTES = Gauge(
+    "analytics_ingestion_spool_bytes", "What waits on the door's disk for Kafka.", multiprocess_mode="mostrecent"
+)
+
+
+def registry() -> CollectorRegistry:
+    """Return where this part's metrics are: its own process, or all that share a folder."""
+    if _SHARED_FOLDER not in os.environ:
+        return REGISTRY
+    shared = CollectorRegistry()
+    MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+    return shared
+
+
+def exposition() -> tuple[str, bytes]:
+    """Return the metrics' content type and text."""
+    return CONTENT_TYPE_LATEST, generate_latest(registry())
 
 
 def serve_metrics(port: int | None) -> None:
     """Serve /metrics on loopback; None serves none."""
     if port is not None:
-        start_http_server(port, addr="127.0.0.1")
+        start_http_server(port, addr="127.0.0.1", registry=registry())

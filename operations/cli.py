@@ -1,11 +1,9 @@
-"""``tidemark dead-letters list|show|redrive``: what could not be used, why, and sending it again."""
+"""``tidemark ledger``: where the events went; ``tidemark dead-letters``: what could not be used, and send it again."""
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,12 +11,12 @@ import typer
 from operations.letters import Copy, Place, place_of, topic_of
 from tidemark.events import FUTURE_TIMESTAMP, INVALID_FIELD, LATE, REFUSED, UNDECODABLE
 from tidemark.settings import load_settings
+from tidemark.times import parse_since
 
 if TYPE_CHECKING:
     from operations.redriving import Outcome
 
 REASONS = (UNDECODABLE, INVALID_FIELD, FUTURE_TIMESTAMP, LATE, REFUSED)
-_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 #: Wide enough that nothing is cut where no terminal says how wide it is.
 _FILE_WIDTH = 240
 
@@ -44,14 +42,10 @@ def _place(text: str) -> Place:
 
 
 def _since(text: str) -> int:
-    """Read a duration back from now, or ISO 8601 (UTC without an offset); return ms since the epoch."""
-    if found := re.fullmatch(r"([0-9]{1,6})([smhd])", text):
-        return _now() - int(found[1]) * _UNIT_MS[found[2]]
     try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"expected 90s, 15m, 1h, 7d or 2026-11-22T08:30:00Z, got {text!r}") from None
-    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1_000)
+        return parse_since(text, _now())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _now() -> int:
@@ -74,6 +68,7 @@ def mount(app: typer.Typer) -> None:
     letters.command("show")(show)
     letters.command("redrive")(redrive)
     app.add_typer(letters, name="dead-letters")
+    app.command("ledger")(show_ledger)
 
 
 def list_letters(
@@ -124,6 +119,34 @@ def show(
         raise typer.Exit(1)
     why = refusal(place, found[0].letter, now=_now(), lateness_ms=settings.lateness_ms)
     typer.echo(details(found[0], selection.redriven.get(place), why))
+
+
+def show_ledger(
+    site: Annotated[
+        str | None, typer.Option(help="The site; without it all together, also what named no site.")
+    ] = None,
+    since: Annotated[
+        int | None, typer.Option(parser=_since, metavar="ISO|1h", help="From then on, or so long ago; default: 1h.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Say where the events went: what the HTTP door was sent, and what became of it in the streams."""
+    import msgspec
+    from rich.console import Console
+
+    from operations.app import ledger_of
+    from operations.ledger_table import rendered
+    from tidemark.flux import NoAnswerError
+
+    try:
+        told = ledger_of(load_settings(), site, _since("1h") if since is None else since)
+    except NoAnswerError as error:
+        typer.echo(f"tidemark ledger: InfluxDB does not answer: {error}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(msgspec.json.encode(told))
+    else:
+        Console().print(rendered(told), highlight=False)
 
 
 def redrive(

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from operations.letters import Place
+from tidemark.counts import decode_counts
 from tidemark.decoding import decode_event
 from tidemark.events import FUTURE_TIMESTAMP, LATE, MAX_AHEAD_MS, InvalidEvent
 from tidemark.results import DeadLetter, decode_alert, decode_metric, decode_session
-from tidemark.topics import ALERTS, EVENTS, METRICS, SESSIONS
+from tidemark.topics import ALERTS, DOOR_COUNTS, EVENTS, METRICS, SESSIONS
 
 #: docs/numbers.md: an event is late once its pane of so many ms is closed.
 PANE_MS = 5_000
@@ -18,6 +19,7 @@ _DECODE: dict[str, Callable[[bytes], object]] = {
     METRICS.name: decode_metric,
     SESSIONS.name: decode_session,
     ALERTS.name: decode_alert,
+    DOOR_COUNTS.name: decode_counts,
 }
 
 

@@ -9,7 +9,7 @@ sink_app = typer.Typer(help="Write results where they are kept.", no_args_is_hel
 
 @sink_app.command()
 def influxdb() -> None:
-    """Write final metrics, visits and alerts from Kafka to InfluxDB, until SIGTERM or Ctrl-C."""
+    """Write final metrics, visits, alerts and the door's counts from Kafka to InfluxDB, until SIGTERM or Ctrl-C."""
     settings = load_settings()
     from sinks.app import run_influxdb_sink
 

@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from hashlib import blake2b
 
+from tidemark.counts import EVENTS_AT_THE_DOOR, DoorCounts
 from tidemark.results import (
     EVENTS_BY_OUTCOME,
     GEOGRAPHIC_DISTRIBUTION,
@@ -27,7 +28,8 @@ NS_PER_MS = 1_000_000
 SLOTS = 64
 
 _KINDS = {metric: "real_time" if metric in TUMBLING_METRICS else "business" for metric in METRICS}
-_KINDS |= {EVENTS_BY_OUTCOME: "pipeline"}
+_PIPELINE = "pipeline"
+_KINDS |= {EVENTS_BY_OUTCOME: _PIPELINE}
 _SEPARATORS = re.compile("[,= ]")
 
 
@@ -133,6 +135,15 @@ def alert_line(alert: Alert) -> str:
     numbers = f"window_start={alert.window_start}i,window_end={alert.window_end}i"
     time = alert.window_start * NS_PER_MS + nanosecond % length
     return f"alerts{_tag('site', alert.site_id)} {fields},{numbers} {time}"
+
+
+def door_lines(counts: DoorCounts) -> list[str]:
+    """Return a point for each outcome, at ``time_ns``; the site's tag is left out when the site was not known."""
+    site = _tag("site", counts.site_id)
+    return [
+        f"{EVENTS_AT_THE_DOOR},metric={_PIPELINE}{_tag('outcome', outcome)}{site} events={events}i {counts.time_ns}"
+        for outcome, events in counts.events.items()
+    ]
 
 
 # Sites and countries come again and again.

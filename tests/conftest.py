@@ -54,6 +54,7 @@ def local_settings(data_dir: Path) -> Settings:
         kafka_bootstrap_servers=f"127.0.0.1:{free_ports(6)}",
         influxdb_url=f"http://127.0.0.1:{free_ports()}",
         gateway_port=free_ports(),
+        ingestion_port=free_ports(),
     )
 
 

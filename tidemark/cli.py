@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import deploy.cli
+import ingestion.cli
 import operations.cli
 import simulator.cli
 import sinks.cli
@@ -31,6 +32,7 @@ def _logging(
 
 deploy.cli.mount(app)
 simulator.cli.mount(app)
+ingestion.cli.mount(app)
 streams.cli.mount(app)
 sinks.cli.mount(app)
 websocket_gateway.cli.mount(app)

@@ -24,11 +24,20 @@ DEFAULT_SITE = "default"
 MAX_SITE_LENGTH = 64
 MICROS = 1_000_000
 
+EventId = Annotated[str, Meta(min_length=36, max_length=36)]
+EventType = Annotated[str, Meta(min_length=1, max_length=64)]
+SessionId = Annotated[str, Meta(min_length=1, max_length=128)]
+UserId = Annotated[str, Meta(min_length=1, max_length=128)]
+Url = Annotated[str, Meta(min_length=1, max_length=2000)]
+Money = Annotated[float, Meta(ge=0)]
+#: Ms since the epoch.
+Timestamp = Annotated[int, Meta(ge=0)]
+
 
 class PageViewData(Struct, rename="camel", gc=False, omit_defaults=True):
     """What a page view tells of its page. ``page_load_time`` is in ms; ``url`` is needed in a PAGE_VIEW."""
 
-    url: Annotated[str, Meta(min_length=1, max_length=2000)] | None = None
+    url: Url | None = None
     title: str | None = None
     referrer: str | None = None
     page_load_time: float | None = None
@@ -49,7 +58,7 @@ class SessionData(Struct, rename="camel", gc=False, omit_defaults=True):
 class ConversionData(Struct, rename="camel", gc=False, omit_defaults=True):
     """What a conversion was worth; ``value`` in units of ``currency``, absent = 0."""
 
-    value: Annotated[float, Meta(ge=0)] | None = None
+    value: Money | None = None
     currency: str | None = None
     order_id: str | None = None
 
@@ -60,12 +69,12 @@ class Event(Struct, rename="camel", gc=False, omit_defaults=True):
     ``event_type`` is PAGE_VIEW, SESSION_START, SESSION_END, CONVERSION or a custom name.
     """
 
-    event_id: Annotated[str, Meta(min_length=36, max_length=36)]
-    timestamp: Annotated[int, Meta(ge=0)]
-    event_type: Annotated[str, Meta(min_length=1, max_length=64)]
-    session_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    event_id: EventId
+    timestamp: Timestamp
+    event_type: EventType
+    session_id: SessionId
     site_id: Annotated[str, Meta(max_length=MAX_SITE_LENGTH)] | None = None
-    user_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    user_id: UserId | None = None
     page_view_data: PageViewData | None = None
     session_data: SessionData | None = None
     conversion_data: ConversionData | None = None

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 
@@ -55,6 +55,45 @@ class Settings(BaseSettings):
         Path(__file__).parents[1] / "dashboard" / "dist", description="The built dashboard, served at /."
     )
 
+    ingestion_host: str = "127.0.0.1"
+    ingestion_port: int = Field(8000, ge=1, le=65535)
+    ingestion_workers: int = Field(1, ge=1, description="Processes that share the port; limits hold for each.")
+    ingestion_dir: Path | None = Field(
+        None, description="Write keys, salts and the spool; default: ingestion in data_dir. Not for several machines."
+    )
+    ingestion_keys_required: bool = Field(False, description="Also of sites that have no write key yet.")
+    ingestion_origins: list[str] = Field(
+        default_factory=lambda: ["*"], description="Web pages that may send; who sends no Origin (no browser) may."
+    )
+    ingestion_trusted_proxies: list[IPvAnyNetwork] = Field(
+        default_factory=list, description="Networks whose X-Forwarded-For is believed."
+    )
+    ingestion_max_event_bytes: int = Field(65_536, ge=1_024, le=524_288)
+    ingestion_max_body_bytes: int = Field(2_097_152, ge=1_024, description="Of a batch, also when it is unpacked.")
+    ingestion_max_batch_events: int = Field(2_000, ge=1)
+    ingestion_max_memory_bytes: int = Field(67_108_864, ge=1_024, description="Of all bodies that are in hand.")
+    ingestion_rate_per_site: float = Field(20_000, ge=0, description="Events a second; 0: no limit.")
+    ingestion_rate_per_address: float = Field(2_000, ge=0, description="The same; IPv6 by its first 64 bits.")
+    ingestion_slow_client_seconds: float = Field(
+        10.0, ge=1, description="A client has so long for the head of a request, and so long for its body."
+    )
+    ingestion_patience_seconds: float = Field(
+        2.0, gt=0, description="Kafka is away when it has not acknowledged an event after so long."
+    )
+    ingestion_spool_bytes: int = Field(
+        1_073_741_824, ge=0, description="So much is kept on disk while Kafka is away, of all workers together."
+    )
+    ingestion_honour_do_not_track: bool = Field(False, description="Refuse events sent with DNT: 1 or Sec-GPC: 1.")
+    ingestion_country_database: Path | None = Field(
+        None, description="A file in MaxMind's format (.mmdb); none: countries are known only where events tell them."
+    )
+    ingestion_tracker: Path = Field(
+        Path(__file__).parents[1] / "dashboard" / "dist-tracker" / "tidemark.js", description="Served as /tidemark.js."
+    )
+    ingestion_pages: Path | None = Field(None, description="A folder of web pages that the door serves too.")
+    ingestion_tls_certificate: Path | None = Field(None, description="PEM, with its chain: TLS only.")
+    ingestion_tls_key: Path | None = Field(None, validate_default=True, description="Its private key, PEM.")
+
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here, on loopback.")
 
     lateness_ms: int = Field(2_000, ge=0, description="How long a window waits for events that are held up.")
@@ -75,11 +114,12 @@ class Settings(BaseSettings):
             raise ValueError("expected at least 32 characters, or none")
         return secret
 
-    @field_validator("gateway_tls_key")
+    @field_validator("gateway_tls_key", "ingestion_tls_key")
     @classmethod
     def _goes_with_the_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
-        if (key is None) != (others.data.get("gateway_tls_certificate") is None):
-            raise ValueError("expected one with a gateway_tls_certificate, and none without")
+        certificate = str(others.field_name).replace("_key", "_certificate")
+        if (key is None) != (others.data.get(certificate) is None):
+            raise ValueError(f"expected one with a {certificate}, and none without")
         return key
 
     @classmethod
@@ -98,6 +138,11 @@ class Settings(BaseSettings):
         """Return a topic's (or a consumer group's) name on the broker."""
         return self.topic_prefix + name
 
+    @property
+    def ingestion_folder(self) -> Path:
+        """Where the HTTP door keeps its files."""
+        return self.ingestion_dir or self.data_dir / "ingestion"
+
     def environment(self) -> dict[str, str]:
         """Return these settings as environment variables, so that a child process reads the same ones."""
         return {
@@ -109,7 +154,7 @@ class Settings(BaseSettings):
 
 def _as_text(value: object) -> str:
     if isinstance(value, list):
-        return json.dumps(value)
+        return json.dumps(value, default=str)
     return str(value)
 
 

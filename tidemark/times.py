@@ -1,6 +1,11 @@
-"""Times on the command line, as people write them."""
+"""Times as people write them: on the command line, in events from web sites."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MS = timedelta(milliseconds=1)
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def parse_time(text: str) -> int:
@@ -13,7 +18,22 @@ def parse_time(text: str) -> int:
         raise ValueError(f"expected ms since the epoch or a time such as 2026-11-22T08:30:00Z, got {text!r}") from None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
-    return int(parsed.timestamp() * 1_000)
+    return (parsed - _EPOCH) // _MS
+
+
+def parse_since(text: str, now: int) -> int:
+    """Read how long ago, such as 90s, 15m, 1h or 7d, or what ``parse_time`` reads; return ms, as ``now`` is.
+
+    Never below 0. Raises ValueError with what was meant; for a time to come too.
+    """
+    try:
+        found = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+        since = parse_time(text) if found is None else now - int(found[1]) * _UNIT_MS[found[2]]
+    except ValueError:
+        since = None
+    if since is None or since > now:
+        raise ValueError(f"expected 90s, 15m, 1h, 7d or a time such as 2026-11-22T08:30:00Z, past, got {text!r}")
+    return max(0, since)
 
 
 def iso(time_ms: int) -> str:

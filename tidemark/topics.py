@@ -48,6 +48,10 @@ EVENTS = Topic(
         "max.message.bytes": str(MAX_EVENT_BYTES),
     },
 )
+#: Events of crawlers: the same records as in EVENTS, kept apart so that they count nowhere.
+BOTS = Topic("bot-events", 3, 7 * DAY_MS, config=EVENTS.config)
+#: What became of the events at the HTTP door, by site and second; keyed by site.
+DOOR_COUNTS = Topic("ingestion-counts", 3, 7 * DAY_MS)
 PARTIALS = Topic("metric-partials", 6, DAY_MS)
 METRICS = Topic(
     "processed-metrics",
@@ -67,4 +71,4 @@ CHECKPOINTS = Topic(
     config={"segment.bytes": str(32 * MIB), "min.cleanable.dirty.ratio": "0.1"},
 )
 
-ALL = (EVENTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS)
+ALL = (EVENTS, BOTS, DOOR_COUNTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS)

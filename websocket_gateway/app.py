@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from influxdb_client.client.influxdb_client import InfluxDBClient
 
 from monitoring.metrics import serve_metrics
+from tidemark.influxdb import influxdb_config
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
 from websocket_gateway.feed import Feed
@@ -24,13 +25,7 @@ log = get_logger("websocket_gateway.app")
 @asynccontextmanager
 async def running(settings: Settings, limits: Limits) -> AsyncIterator[Gateway]:
     """Run a gateway while the context lasts; it listens when the context is entered. Raises OSError if it cannot."""
-    client = InfluxDBClient(
-        settings.influxdb_url,
-        settings.influxdb_token.get_secret_value(),
-        org=settings.influxdb_org,
-        timeout=TIMEOUT_MS,
-        retries=False,
-    )
+    client = InfluxDBClient(**influxdb_config(settings), timeout=TIMEOUT_MS, retries=False)
     archive = Archive(influxdb_query(client, settings.influxdb_bucket))
     gateway = Gateway(Hub(secrets.token_hex(8), limits, settings.funnel), archive)
     feed = Feed(settings, gateway.take)

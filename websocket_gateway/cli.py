@@ -56,6 +56,9 @@ def watch(
     state: Annotated[
         Path | None, typer.Option(help="The file `tidemark up` keeps its parts' states in, for the last line.")
     ] = None,
+    shop: Annotated[
+        str | None, typer.Option(help="The address of the demo's shop, shown beside the dashboard's.")
+    ] = None,
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0)] = None,
 ) -> None:
     """Show a site's metrics and alerts live in the terminal (without one: a line a second) until Ctrl-C."""
@@ -78,4 +81,4 @@ def watch(
         parse_uri(url)
     except InvalidURI as error:
         raise typer.BadParameter(str(error), param_hint="--url") from None
-    asyncio.run(run_watch(url, site, Console(), keys=keys, state_file=state, duration_s=duration))
+    asyncio.run(run_watch(url, site, Console(), keys=keys, state_file=state, shop=shop, duration_s=duration))

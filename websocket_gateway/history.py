@@ -8,8 +8,9 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
+from tidemark.flux import NoAnswerError
 from tidemark.logs import get_logger
-from websocket_gateway.flux import NoAnswerError, history_query, read_points
+from websocket_gateway.flux import history_query, read_points
 from websocket_gateway.formats import Shared
 from websocket_gateway.protocol import Point
 

@@ -143,7 +143,10 @@ def _parts_line(parts: Sequence[Part]) -> Text:
 
 
 def _page_line(watched: Watched) -> Text:
-    return Text.assemble(("dashboard ", "dim"), (harmless(watched.page), "cyan"), no_wrap=True, overflow="ellipsis")
+    line = Text.assemble(("dashboard ", "dim"), (harmless(watched.page), "cyan"), no_wrap=True, overflow="ellipsis")
+    if watched.shop is not None:
+        line.append("  shop ", "dim").append(harmless(watched.shop), "cyan")
+    return line
 
 
 def _table(*, expand: bool) -> Table:

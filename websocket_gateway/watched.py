@@ -47,12 +47,13 @@ class Watched:
 
     ``trouble``: what went wrong last, None once a gateway has said hello. ``subscribed`` and ``alerts_seen``: how many
     answers and alerts have come, alerts of a snapshot not counted. ``since``: what to subscribe with after a lost
-    connection. Times are ms since the epoch, by the gateway's clock.
+    connection. ``shop``: the address of the demo's shop. Times are ms since the epoch, by the gateway's clock.
     """
 
-    def __init__(self, site: str, url: str) -> None:
+    def __init__(self, site: str, url: str, shop: str | None = None) -> None:
         self.site = site
         self.url = url
+        self.shop = shop
         self.connected = False
         self.trouble: str | None = None
         self.metrics = {name: Metric() for name in WIRE_NAMES.values()}

@@ -1,4 +1,4 @@
-/** Ends the build when the page has become too large. */
+/** Ends the build when what it writes has become too large. */
 
 import { gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
@@ -10,7 +10,7 @@ export function withinBudget(kilobytes: number): Plugin {
     generateBundle(_, bundle) {
       const contents = Object.values(bundle).map((file) => (file.type === 'chunk' ? file.code : file.source));
       const size = contents.reduce((sum, content) => sum + gzipSync(content).length, 0) / 1_000;
-      if (size > kilobytes) this.error(`the page has ${size.toFixed(1)} KB gzipped, allowed are ${kilobytes}`);
+      if (size > kilobytes) this.error(`the files have ${size.toFixed(1)} KB gzipped, allowed are ${kilobytes}`);
       this.info(`${size.toFixed(1)} KB gzipped of ${kilobytes}`);
     },
   };

@@ -15,6 +15,8 @@ from tidemark.settings import Settings
 #: The first part's /metrics port; the others follow. TIDEMARK_METRICS_PORT moves them.
 FIRST_METRICS_PORT = 9101
 LOOPBACK = "127.0.0.1"
+#: A small shop with the tracker, as the site "shop": the HTTP door serves it at / if it has no other pages to serve.
+SHOP = Path(__file__).parent / "shop"
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -49,6 +51,12 @@ def page_url(settings: Settings) -> str:
     return f"{scheme}://{settings.gateway_host}:{settings.gateway_port}/"
 
 
+def door_url(settings: Settings) -> str:
+    """Return the HTTP door's address, which is the shop's too."""
+    scheme = "http" if settings.ingestion_tls_certificate is None else "https"
+    return f"{scheme}://{settings.ingestion_host}:{settings.ingestion_port}/"
+
+
 def manifests(settings: Settings) -> list[Path]:
     """Return the manifests of this `tidemark up`: one more for each restart of the simulator."""
     present = manifest_path(settings)
@@ -73,6 +81,7 @@ def part_problems(settings: Settings, options: Options) -> list[str]:
     problems = port_problems(
         Address(settings.gateway_host, settings.gateway_port), "the gateway", "TIDEMARK_GATEWAY_PORT"
     )
+    problems += port_problems(_door(settings), "the HTTP door", "TIDEMARK_INGESTION_PORT")
     for port in metrics_ports(settings, options):
         problems += port_problems(
             Address(LOOPBACK, port), "a part's /metrics", "TIDEMARK_METRICS_PORT (the first of them)"
@@ -82,7 +91,8 @@ def part_problems(settings: Settings, options: Options) -> list[str]:
 
 def watch_service(settings: Settings) -> Service:
     """Return the live view: it has the terminal, or prints plain lines; it is up as soon as it runs."""
-    command = _tidemark("watch", "--state", str(state_path(settings)))
+    shop = () if settings.ingestion_pages else ("--shop", door_url(settings))
+    command = _tidemark("watch", "--state", str(state_path(settings)), *shop)
     return Service(
         "watch",
         lambda: command,
@@ -98,6 +108,7 @@ def _commands(settings: Settings, options: Options) -> dict[str, Callable[[], Se
     names = ["streams"] if options.workers == 1 else [f"streams-{n}" for n in range(1, options.workers + 1)]
     parts: dict[str, Callable[[], Sequence[str]]] = {name: partial(_tidemark, "streams", "run") for name in names}
     parts |= {"sink": partial(_tidemark, "sink", "influxdb"), "gateway": partial(_tidemark, "gateway")}
+    parts["ingestion"] = partial(_tidemark, "ingest")
     if options.simulator:
         parts["simulator"] = partial(_simulate, settings, options)
     return parts
@@ -117,11 +128,17 @@ def _part(settings: Settings, name: str, command: Callable[[], Sequence[str]], p
     return Service(
         name,
         command,
-        Address(LOOPBACK, port).answers,
+        # The door's workers come up after the process that has its metrics.
+        (_door(settings) if name == "ingestion" else Address(LOOPBACK, port)).answers,
         run=up_folder(settings),
         log=settings.data_dir.absolute() / "logs" / f"{name}.log",
-        env=settings.environment() | {"TIDEMARK_METRICS_PORT": str(port)},
+        env=settings.environment()
+        | {"TIDEMARK_METRICS_PORT": str(port), "TIDEMARK_INGESTION_PAGES": str(settings.ingestion_pages or SHOP)},
     )
+
+
+def _door(settings: Settings) -> Address:
+    return Address(settings.ingestion_host, settings.ingestion_port)
 
 
 def _tidemark(*arguments: str) -> list[str]:

@@ -9,6 +9,7 @@ from deploy.local.fetch import Report
 from deploy.local.offsets import end_offsets
 from deploy.local.parts import (
     Options,
+    door_url,
     manifests,
     page_url,
     part_problems,
@@ -82,6 +83,9 @@ class _Run:
         self._supervisor.start(self._stack.started)
         self._supervisor.start(pipeline(self._settings, self._options))
         self._say(f"dashboard: {page_url(self._settings)}")
+        self._say(f"events: POST {door_url(self._settings)}event")
+        if self._settings.ingestion_pages is None:
+            self._say(f"shop: {door_url(self._settings)}, on the dashboard: {page_url(self._settings)}?site=shop")
         # From here on the live view alone writes to the terminal.
         self._quiet = sys.stdout.isatty()
         self._supervisor.start([self._watch])

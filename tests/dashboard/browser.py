@@ -119,11 +119,11 @@ class Page:
 
 
 @contextmanager
-def browser() -> Iterator[Page]:
-    """Start a browser; it is gone afterwards."""
+def browser(*flags: str) -> Iterator[Page]:
+    """Start a browser, with more flags than the usual ones; it is gone afterwards."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in _FLAGS:
+    for flag in (*_FLAGS, *flags):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))

@@ -23,7 +23,7 @@ from deploy.local.stack import stack_folder
 from tests.deploy.conftest import Tidemark
 from tidemark.settings import Settings
 
-PARTS = ["kafka", "influxdb", "streams", "sink", "gateway", "simulator", "watch"]
+PARTS = ["kafka", "influxdb", "streams", "sink", "gateway", "ingestion", "simulator", "watch"]
 
 
 def _processes(settings: Settings) -> list[Identity]:
@@ -32,7 +32,8 @@ def _processes(settings: Settings) -> list[Identity]:
 
 def _ports(settings: Settings) -> list[Address]:
     assert settings.metrics_port is not None
-    ports = [settings.gateway_port, *range(settings.metrics_port, settings.metrics_port + 4)]
+    ports = [settings.gateway_port, settings.ingestion_port]
+    ports += range(settings.metrics_port, settings.metrics_port + 5)
     servers = [*kafka_addresses(settings.kafka_bootstrap_servers), influxdb_address(settings.influxdb_url)]
     return servers + [Address("127.0.0.1", port) for port in ports]
 
@@ -60,6 +61,8 @@ def test_a_timed_run_ends_by_itself_with_what_came_of_it(tidemark: Tidemark) -> 
     output, _ = tidemark("up", "--duration", "12", "--rate", "100").communicate(timeout=150)
     assert tidemark.children[0].returncode == 0, output
     assert f"dashboard: http://127.0.0.1:{tidemark.settings.gateway_port}/\n" in output
+    assert f"events: POST http://127.0.0.1:{tidemark.settings.ingestion_port}/event\n" in output
+    assert f"shop: http://127.0.0.1:{tidemark.settings.ingestion_port}/, on the dashboard: " in output
     figures = {line[:17].strip(): line[17:] for line in output.splitlines()}
     sent = re.fullmatch(r"([\d,]+) \([\d,]+/s\)", figures["events sent"])
     results = re.fullmatch(r"([\d,]+) final, ([\d,]+) early", figures["results"])
@@ -106,12 +109,13 @@ def _reader(terminal: int) -> list[bytes]:
     return chunks
 
 
-@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("index", [0, 1, 2])
 def test_a_taken_port_of_a_part_is_named_before_anything_starts(index: int, tidemark: Tidemark) -> None:
     settings = tidemark.settings
     assert settings.metrics_port is not None
     port, setting = [
         (settings.gateway_port, "TIDEMARK_GATEWAY_PORT"),
+        (settings.ingestion_port, "TIDEMARK_INGESTION_PORT"),
         (settings.metrics_port + 2, "TIDEMARK_METRICS_PORT"),
     ][index]
     with socket.create_server(("127.0.0.1", port)):

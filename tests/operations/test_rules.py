@@ -7,9 +7,10 @@ from operations.rules import PANE_MS, refusal
 from streams.windows import PANE_MS as STREAMS_PANE_MS
 from tests.operations.letters import event, letter
 from tests.sinks.results import visit
+from tidemark.counts import DoorCounts, encode_counts
 from tidemark.events import FUTURE_TIMESTAMP, INVALID_FIELD, LATE, MAX_AHEAD_MS, REFUSED, UNDECODABLE
 from tidemark.results import encode
-from tidemark.topics import EVENTS, MAX_EVENT_BYTES, PARTIALS, SESSIONS, Topic
+from tidemark.topics import DOOR_COUNTS, EVENTS, MAX_EVENT_BYTES, PARTIALS, SESSIONS, Topic
 
 NOW = 1_700_000_100_000  # the start of a pane
 LATENESS_MS = 2_000
@@ -70,6 +71,7 @@ def test_what_is_no_event_still_is_refused_with_the_field(record: bytes, refused
 def test_a_result_that_a_sink_refused_may_be_sent_again_and_one_that_was_cut_may_not() -> None:
     whole = encode(visit(path=["/" + "x" * MAX_EVENT_BYTES]))
     assert why(encode(visit()), REFUSED, SESSIONS) is None
+    assert why(encode_counts(DoorCounts("shop", 1, {"accepted": 1})), REFUSED, DOOR_COUNTS) is None
     assert "still no record of session-summaries" in (why(whole[:MAX_EVENT_BYTES], REFUSED, SESSIONS) or "")
     assert "still no record of session-summaries" in (why(b"\xff", UNDECODABLE, SESSIONS) or "")
 

@@ -2,8 +2,17 @@
 
 import pytest
 
-from sinks.lines import InvalidResultError, alert_line, escape_tag, metric_lines, quote_field, session_line
+from sinks.lines import (
+    InvalidResultError,
+    alert_line,
+    door_lines,
+    escape_tag,
+    metric_lines,
+    quote_field,
+    session_line,
+)
 from tests.sinks.results import NOW, alert, final, ranking, visit
+from tidemark.counts import DoorCounts
 
 END_NS = NOW * 1_000_000
 
@@ -123,3 +132,13 @@ def test_an_alert_lies_inside_its_window_at_a_time_its_id_decides() -> None:
 def test_an_alert_of_an_empty_window_is_refused() -> None:
     with pytest.raises(InvalidResultError, match=r"^windowEnd: expected more than windowStart 5, got 5$"):
         alert_line(alert(window_start=5, window_end=5))
+
+
+def test_what_the_door_counts_is_a_point_an_outcome_at_its_own_time() -> None:
+    assert door_lines(DoorCounts("my shop", 1_500_000_007, {"accepted": 2, "no_key": 1})) == [
+        r"events_at_the_door,metric=pipeline,outcome=accepted,site=my\ shop events=2i 1500000007",
+        r"events_at_the_door,metric=pipeline,outcome=no_key,site=my\ shop events=1i 1500000007",
+    ]
+    assert door_lines(DoorCounts("", 7, {"wrong_key": 1})) == [
+        "events_at_the_door,metric=pipeline,outcome=wrong_key events=1i 7"
+    ]

@@ -13,6 +13,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from sinks.lines import metric_lines
 from tests.websocket_gateway.made import update
 from tests.websocket_gateway.talking import eventually, gateway_of, talker
+from tidemark.flux import NoAnswerError, quoted
 from tidemark.results import (
     ACTIVE_USERS,
     BOUNCE_RATE,
@@ -21,7 +22,7 @@ from tidemark.results import (
     MetricUpdate,
 )
 from tidemark.settings import Settings
-from websocket_gateway.flux import NoAnswerError, history_query, quoted, read_points
+from websocket_gateway.flux import history_query, read_points
 from websocket_gateway.history import AT_A_TIME, WAITING, Archive, NoHistory, Points, influxdb_query
 from websocket_gateway.protocol import Point
 

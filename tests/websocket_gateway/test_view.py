@@ -94,8 +94,10 @@ def test_an_unknown_or_missing_file_of_parts_gives_no_footer_or_says_so(stage: S
     assert drawn(stage.watched, 100, 40, [])[-1].strip() == "parts: not known"
 
 
-def test_above_the_parts_stands_the_address_of_the_dashboard(stage: Stage) -> None:
+def test_above_the_parts_stand_the_addresses_of_the_dashboard_and_the_shop(stage: Stage) -> None:
     assert drawn(stage.watched, 100, 40)[-2].strip() == f"dashboard {stage.watched.url.replace('ws:', 'http:')}"
+    stage.watched.shop = "http://127.0.0.1:2/"
+    assert drawn(stage.watched, 100, 40)[-2].strip().endswith("  shop http://127.0.0.1:2/")
 
 
 def test_strangers_texts_cannot_steer_the_terminal(stage: Stage) -> None:

@@ -1,0 +1,1 @@
+"""The HTTP door: events from web pages and back ends, on Kafka for good before they are answered."""

@@ -1,0 +1,216 @@
+"""Puts the door together: settings → keys, salts, countries, spool, producer → the ASGI application → granian."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka import KafkaError, Producer
+from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.server import Server
+from influxdb_client.client.influxdb_client import InfluxDBClient
+
+from ingestion.agents import agent
+from ingestion.counting import Counts
+from ingestion.countries import Countries
+from ingestion.delivery import Delivery
+from ingestion.door import Bounds, Door
+from ingestion.files import served
+from ingestion.key_file import KEYS_FILE, KeyFile, KeyFileError
+from ingestion.ledgers import TIMEOUT_MS, Ledgers, Read
+from ingestion.rates import Rates
+from ingestion.requests import Memory, Receive, Scope, Send
+from ingestion.salts import Salts
+from ingestion.spool import Spool, spooled_bytes
+from ingestion.steps import Rules
+from ingestion.telling import Telling
+from monitoring.metrics import INGESTION_SPOOL_BYTES, serve_metrics
+from tidemark.influxdb import influxdb_config, read_ledger
+from tidemark.kafka import producer_config
+from tidemark.logs import configure_logging, get_logger
+from tidemark.settings import Settings
+from tidemark.topics import EVENTS
+
+log = get_logger("ingestion.app")
+
+_PR_SET_PDEATHSIG = 1
+#: A request's head may be so large, in bytes.
+_HEAD_BYTES = 32_768
+#: What is under way at the end gets so long (s).
+_CLOSE_S = 5.0
+_LOOK_S = 1.0
+
+
+def connect(settings: Settings, on_error: Callable[[KafkaError], None]) -> Producer:
+    """Return a durable producer that holds a bounded number of records; it connects by itself."""
+    return Producer(
+        producer_config(settings, linger_ms=0)
+        | {
+            "delivery.timeout.ms": 30_000,
+            "queue.buffering.max.messages": 100_000,
+            "queue.buffering.max.kbytes": settings.ingestion_max_memory_bytes // 1_024,
+            "error_cb": on_error,
+        }
+    )
+
+
+class Application:
+    """One worker's ASGI application: opens what it needs when the server starts it, closes it in order at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._door: Door | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or follow the server's life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http" and self._door is not None:
+            await self._door(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                self._door = await stack.enter_async_context(open_door(self._settings))
+            except Exception as error:  # granian would serve without
+                log.exception("the door cannot be opened")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+@asynccontextmanager
+async def open_door(settings: Settings) -> AsyncIterator[Door]:
+    """Give a door that works while the context lasts. Raises OSError or KeyFileError if its files cannot be used."""
+    folder = settings.ingestion_folder
+    keys = KeyFile(folder / KEYS_FILE, required=settings.ingestion_keys_required)
+    keys.look()
+    salts = Salts(folder / "salts")
+    spool = Spool(folder / "spool", settings.ingestion_spool_bytes // settings.ingestion_workers)
+    spool.open()
+    delivery = Delivery(
+        partial(connect, settings), settings.topic_prefix, spool, EVENTS.name, settings.ingestion_patience_seconds
+    )
+    counts = Counts(keys.knows)
+    telling = Telling(counts, delivery.deliver)
+    ledgers = Ledgers(_ledger_reader(settings))
+    door = _door(settings, keys, salts, delivery, counts, ledgers)
+    agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
+    work = asyncio.create_task(_work(delivery, telling, keys, salts, folder / "spool"))
+    work.add_done_callback(_end_if_failed)
+    try:
+        yield door
+    finally:
+        ledgers.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await telling.tell()
+        await delivery.finish(_CLOSE_S)
+        work.cancel()
+        await asyncio.wait([work])
+        spool.close()
+
+
+def _ledger_reader(settings: Settings) -> Read:
+    client = InfluxDBClient(**influxdb_config(settings), timeout=TIMEOUT_MS, retries=False)
+    return partial(read_ledger, client, settings.influxdb_bucket)
+
+
+def _door(
+    settings: Settings, keys: KeyFile, salts: Salts, delivery: Delivery, counts: Counts, ledgers: Ledgers
+) -> Door:
+    rules = Rules(
+        max_event_bytes=settings.ingestion_max_event_bytes,
+        honour_do_not_track=settings.ingestion_honour_do_not_track,
+        site_rates=Rates(settings.ingestion_rate_per_site),
+        salt=salts.of,
+        country=Countries(settings.ingestion_country_database).of,
+    )
+    bounds = Bounds(
+        max_event_bytes=settings.ingestion_max_event_bytes,
+        max_body_bytes=settings.ingestion_max_body_bytes,
+        max_batch_events=settings.ingestion_max_batch_events,
+        slow_client_s=settings.ingestion_slow_client_seconds,
+        origins=frozenset(settings.ingestion_origins),
+        trusted_proxies=settings.ingestion_trusted_proxies,
+    )
+    rates = Rates(settings.ingestion_rate_per_address)
+    memory = Memory(settings.ingestion_max_memory_bytes)
+    files = served(settings.ingestion_tracker, settings.ingestion_pages)
+    return Door(bounds, rules, keys, rates, delivery, memory, counts, files, ledgers)
+
+
+async def _work(delivery: Delivery, telling: Telling, keys: KeyFile, salts: Salts, spool: Path) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(delivery.run())
+        tasks.create_task(telling.run())
+        tasks.create_task(_look_after(keys, salts, spool))
+
+
+async def _look_after(keys: KeyFile, salts: Salts, spool: Path) -> None:
+    """Take up changed keys within a second, forget salts whose time is over, tell what is in the spool."""
+    while True:
+        try:
+            if keys.look():
+                log.info("the write keys have changed")
+            salts.forget(time.time_ns() // 1_000_000)
+            INGESTION_SPOOL_BYTES.set(spooled_bytes(spool))
+        except (OSError, KeyFileError) as error:
+            log.error("a file of the door cannot be used", error=str(error))
+        await asyncio.sleep(_LOOK_S)
+
+
+def _end_if_failed(work: "asyncio.Task[None]") -> None:
+    """A door that delivers nothing any more must not stay open."""
+    if not work.cancelled() and (error := work.exception()) is not None:
+        log.error("the door has failed and ends", exc_info=error)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def load(settings: Settings, parent: int, json_logs: bool) -> Application:
+    """Return a worker's application, in the worker's process, which ends when its parent does."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit("the parent has gone")
+    configure_logging(json=json_logs)
+    return Application(settings)
+
+
+def run_door(settings: Settings, *, json_logs: bool) -> None:
+    """Serve until SIGTERM or SIGINT; workers that die are started again.
+
+    Raises OSError, KeyFileError or maxminddb.InvalidDatabaseError if a file that the settings name cannot be used.
+    """
+    KeyFile(settings.ingestion_folder / KEYS_FILE, required=False).look()
+    Countries(settings.ingestion_country_database)
+    serve_metrics(settings.metrics_port)
+    server = Server(
+        "ingestion.app",
+        address=settings.ingestion_host,
+        port=settings.ingestion_port,
+        interface=Interfaces.ASGI,
+        workers=settings.ingestion_workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=round(settings.ingestion_slow_client_seconds * 1_000), max_buffer_size=_HEAD_BYTES
+        ),
+        respawn_failed_workers=True,
+        workers_kill_timeout=round(2 * _CLOSE_S),
+        ssl_cert=settings.ingestion_tls_certificate,
+        ssl_key=settings.ingestion_tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,
+        log_dictconfig={"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}},
+    )
+    server.serve(target_loader=partial(load, settings, os.getpid(), json_logs), wrap_loader=False)

@@ -1,0 +1,246 @@
+"""The delivery with a producer that a test may stop: what is safe, and in which order it reaches the log."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from ingestion import delivery as delivery_module
+from ingestion.delivery import Delivery, Way
+from ingestion.records import Record
+from ingestion.spool import Spool
+from tests.websocket_gateway.talking import eventually
+
+
+class Kafka:
+    """A broker with one log, and its producers. ``silent``: takes records and acknowledges nothing."""
+
+    def __init__(self) -> None:
+        self.log: list[bytes] = []
+        self.away = self.silent = False
+        self.producers: list[Producer] = []
+
+    def connect(self, on_error: Callable[[KafkaError], None]) -> Any:
+        self.producers.append(Producer(self, on_error))
+        return self.producers[-1]
+
+
+class Producer:
+    """What the delivery uses of confluent-kafka's."""
+
+    def __init__(self, kafka: Kafka, on_error: Callable[[KafkaError], None]) -> None:
+        self.kafka = kafka
+        self.on_error = on_error
+        self.errors: list[KafkaError] = []
+        self.pending: list[tuple[bytes, Callable[..., None]]] = []
+        self.room = 10_000
+
+    def produce(self, topic: str, value: bytes, key: bytes, _: int, report: Callable[..., None]) -> None:
+        if len(self.pending) >= self.room:
+            raise BufferError("Local: Queue full")
+        self.pending.append((value, report))
+
+    def poll(self, _: float) -> None:
+        while self.errors:
+            self.on_error(self.errors.pop())
+        if not (self.kafka.away or self.kafka.silent):
+            self._report(None)
+
+    def purge(self) -> None:
+        self.kafka.log += [value for value, _ in self.pending] if self.kafka.silent else []
+        self._report(KafkaError(KafkaError._PURGE_INFLIGHT))
+
+    def _report(self, error: KafkaError | None) -> None:
+        pending, self.pending = self.pending, []
+        for value, report in pending:
+            if error is None:
+                self.kafka.log.append(value)
+            report(error, SimpleNamespace(value=lambda value=value: value))
+
+    def list_topics(self, topic: str, _: float) -> Any:
+        if self.kafka.away:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return SimpleNamespace(topics={topic: SimpleNamespace(error=None)})
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery_module, "_RETRY_S", 0.01)
+
+
+def record(number: int) -> Record:
+    return "events", b"k", b"%d" % number
+
+
+async def send(delivery: Delivery, *numbers: int) -> list[bool]:
+    return await delivery.deliver([record(number) for number in numbers])
+
+
+@asynccontextmanager
+async def running(kafka: Kafka, folder: Path, limit: int = 1_000_000) -> AsyncIterator[Delivery]:
+    spool = Spool(folder, limit)
+    spool.open()
+    delivery = Delivery(cast(Any, kafka.connect), "", spool, "events", patience_s=0.05)
+    work = asyncio.create_task(delivery.run())
+    try:
+        yield delivery
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
+        spool.close()
+
+
+def scenario(test: Callable[[Kafka, Path], Coroutine[Any, Any, None]], folder: Path) -> None:
+    asyncio.run(test(Kafka(), folder))
+
+
+def numbers(kafka: Kafka) -> list[int]:
+    return [int(value) for value in kafka.log]
+
+
+@pytest.mark.parametrize("size", [1, 40])
+def test_what_comes_during_an_outage_reaches_the_log_in_order_before_what_comes_later(
+    size: int, tmp_path: Path
+) -> None:
+    async def test(kafka: Kafka, folder: Path) -> None:
+        async with running(kafka, folder) as delivery:
+            assert await send(delivery, 0) == [True]
+            kafka.away = True
+            for first in range(1, 401, size):
+                assert all(await send(delivery, *range(first, first + size)))
+            assert numbers(kafka) == [0]
+            assert delivery.way is Way.SPOOL
+            kafka.away = False
+            tasks = []
+            for number in range(401, 600):
+                tasks.append(asyncio.create_task(send(delivery, number)))
+                await asyncio.sleep(0.001)
+            assert all(safe for one in await asyncio.gather(*tasks) for safe in one)
+            await eventually(lambda: delivery.way is Way.KAFKA)
+            assert numbers(kafka) == list(range(600))
+            assert delivery.spooled_bytes == 0
+
+    scenario(test, tmp_path)
+
+
+def test_events_that_keep_coming_to_a_slow_disk_do_not_keep_it_from_turning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fdatasync", lambda _: time.sleep(0.01))
+
+    async def test(kafka: Kafka, folder: Path) -> None:
+        kafka.away = True
+        sent = 0
+        tasks = []
+        async with running(kafka, folder) as delivery:
+            await send(delivery, sent)
+            kafka.away = False
+            while delivery.way is Way.SPOOL and sent < 3_000:
+                sent += 1
+                tasks.append(asyncio.create_task(send(delivery, sent)))
+                await asyncio.sleep(0.001)
+            assert delivery.way is Way.KAFKA
+            assert delivery.spooled_bytes == 0
+            await asyncio.gather(*tasks)
+            assert numbers(kafka) == list(range(sent + 1))
+
+    scenario(test, tmp_path)
+
+
+def test_a_long_outage_is_sent_segment_by_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestion.spool.SEGMENT_BYTES", 500)
+    monkeypatch.setattr(delivery_module, "_TURN_BYTES", 300)
+    monkeypatch.setattr(delivery_module, "_CHUNK", 7)
+
+    async def test(kafka: Kafka, folder: Path) -> None:
+        kafka.away = True
+        async with running(kafka, folder) as delivery:
+            for number in range(300):
+                await send(delivery, number)
+            kafka.away = False
+            await eventually(lambda: delivery.way is Way.KAFKA)
+            assert numbers(kafka) == list(range(300))
+
+    scenario(test, tmp_path)
+
+
+def test_a_kafka_that_does_not_answer_is_away_and_its_records_may_come_twice(tmp_path: Path) -> None:
+    async def test(kafka: Kafka, folder: Path) -> None:
+        kafka.silent = True
+        async with running(kafka, folder) as delivery:
+            assert await send(delivery, 1, 2) == [True, True]
+            kafka.silent = False
+            await eventually(lambda: delivery.way is Way.KAFKA)
+            assert set(numbers(kafka)) == {1, 2}
+
+    scenario(test, tmp_path)
+
+
+def test_with_no_room_anywhere_nothing_is_safe(tmp_path: Path) -> None:
+    async def test(kafka: Kafka, folder: Path) -> None:
+        kafka.away = True
+        async with running(kafka, folder, limit=100) as delivery:
+            safe = [(await send(delivery, number))[0] for number in range(20)]
+            assert 0 < sum(safe) < 20
+            kafka.away = False
+            await eventually(lambda: delivery.way is Way.KAFKA)
+            assert numbers(kafka) == [number for number in range(20) if safe[number]]
+            assert await send(delivery, 20) == [True]
+
+    scenario(test, tmp_path)
+
+
+def test_what_the_producer_has_no_room_for_goes_to_disk(tmp_path: Path) -> None:
+    async def test(kafka: Kafka, folder: Path) -> None:
+        async with running(kafka, folder) as delivery:
+            kafka.producers[0].room = 3
+            assert await send(delivery, *range(5)) == [True] * 5
+            await eventually(lambda: delivery.way is Way.KAFKA)
+            assert numbers(kafka) == list(range(5))
+
+    scenario(test, tmp_path)
+
+
+def test_a_producer_that_has_failed_for_good_is_replaced(tmp_path: Path) -> None:
+    async def test(kafka: Kafka, folder: Path) -> None:
+        async with running(kafka, folder) as delivery:
+            kafka.producers[0].errors.append(KafkaError(KafkaError._FATAL, "fenced", True))
+            await eventually(lambda: len(kafka.producers) == 2 and delivery.way is Way.KAFKA)
+            assert await send(delivery, 1) == [True]
+            assert kafka.producers[0].pending == []
+
+    scenario(test, tmp_path)
+
+
+def test_without_any_broker_nobody_waits_for_the_patience_to_end(tmp_path: Path) -> None:
+    async def test(kafka: Kafka, folder: Path) -> None:
+        async with running(kafka, folder) as delivery:
+            kafka.away = True
+            kafka.producers[0].errors.append(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+            await eventually(lambda: delivery.way is Way.SPOOL)
+            assert await send(delivery, 1) == [True]
+            assert kafka.producers[0].pending == []
+            assert delivery.spooled_bytes > 0
+
+    scenario(test, tmp_path)
+
+
+def test_what_an_earlier_run_has_left_is_sent_first(tmp_path: Path) -> None:
+    async def test(kafka: Kafka, folder: Path) -> None:
+        kafka.away = True
+        async with running(kafka, folder) as delivery:
+            await send(delivery, 1, 2)
+        kafka.away = False
+        async with running(kafka, folder) as delivery:
+            assert await send(delivery, 3) == [True]
+            await eventually(lambda: delivery.way is Way.KAFKA)
+            assert numbers(kafka) == [1, 2, 3]
+
+    scenario(test, tmp_path)
