@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ingestion import shapes, visitors
 from ingestion.addresses import Address, parse_address
-from ingestion.agents import MAX_LENGTH, agent
+from ingestion.agents import MAX_LENGTH, UNKNOWN, Agent, agent
 from ingestion.bodies import too_large
 from ingestion.keys import KeyRing
 from ingestion.rates import Rates
@@ -48,6 +48,7 @@ class Arrival(Struct):
     read: Event | None = None
     address: Address | None = None
     user_agent: str = ""
+    agent: Agent = UNKNOWN
 
     @property
     def event(self) -> Event:
@@ -120,13 +121,14 @@ def bot(arrival: Arrival, _: Rules) -> None:
     data = arrival.event.session_data
     given = None if data is None else data.user_agent
     arrival.user_agent = (given or arrival.sender.user_agent)[:MAX_LENGTH]
-    if agent(arrival.user_agent).bot:
+    arrival.agent = agent(arrival.user_agent)
+    if arrival.agent.bot:
         arrival.topic = BOTS.name
 
 
 def user_agent(arrival: Arrival, _: Rules) -> None:
     """Fill in browser, operating system and device where the event does not tell them."""
-    known = agent(arrival.user_agent)
+    known = arrival.agent
     if known.browser is not None:
         data = _session_data(arrival.event)
         data.browser = data.browser or known.browser
