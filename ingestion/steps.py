@@ -4,7 +4,6 @@ Each step enriches the event or rejects it with a reason of the fixed list. Befo
 request (size, key, rate: ``ingestion/door.py``), after them its record is produced.
 """
 
-import uuid
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -67,13 +66,17 @@ class Arrival(Struct):
 
 
 class Rules(Struct, frozen=True):
-    """What the steps need besides the event. ``salt``: event time, the door's time (ms) → the salt of that day."""
+    """What the steps need besides the event.
+
+    ``salt``: event time, the door's time (ms) → the salt of that day. ``make_id``: a random event id.
+    """
 
     max_event_bytes: int
     honour_do_not_track: bool
     site_rates: Rates
     salt: Callable[[int, int], bytes]
     country: Callable[[Address], str | None]
+    make_id: Callable[[], str]
 
 
 Step = Callable[[Arrival, Rules], None]
@@ -163,10 +166,10 @@ def privacy(arrival: Arrival, rules: Rules) -> None:
     arrival.address = None
 
 
-def identity(arrival: Arrival, _: Rules) -> None:
+def identity(arrival: Arrival, rules: Rules) -> None:
     """Give an event without an id a random one."""
     if not arrival.event.event_id:
-        arrival.event.event_id = str(uuid.uuid4())
+        arrival.event.event_id = rules.make_id()
 
 
 def _session_data(event: Event) -> SessionData:

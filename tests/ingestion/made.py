@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from ingestion.counting import Counts
 from ingestion.delivery import Delivery
 from ingestion.door import Bounds, Door
+from ingestion.ids import RandomIds
 from ingestion.key_file import KeyFile
 from ingestion.ledgers import Ledgers
 from ingestion.rates import Rates
@@ -76,6 +77,7 @@ class Client:
             site_rates=bounds.pop("site_rates", Rates(0)),
             salt=lambda *_: SALT,
             country=lambda address: {"192.0.2.7": "DE"}.get(str(address)),
+            make_id=RandomIds(),
         )
         rates = bounds.pop("address_rates", Rates(0))
         delivery = cast(Delivery, self.kept)
