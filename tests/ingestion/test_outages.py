@@ -26,21 +26,16 @@ def status(settings: Settings, path: str) -> int:
         return refused.code
 
 
-def more_accepted(sending: Sending, count: int) -> None:
-    enough = len(sending.accepted) + count
-    wait.until(lambda: len(sending.accepted) >= enough, 30, lambda: str(sending.answers))
-
-
 def test_killed_under_load_the_log_has_every_event_it_accepted(settings: Settings, tmp_path: Path) -> None:
     settings = door_settings(settings, tmp_path)
 
     def scene(sending: Sending) -> None:
         for _ in range(2):
             with running_door(settings, tmp_path / "log") as door:
-                more_accepted(sending, 40)
+                sending.wait_for_more(40)
                 door.kill()
         with running_door(settings, tmp_path / "log"):
-            more_accepted(sending, 10)
+            sending.wait_for_more(10)
             sending.finish()
 
     sending = while_sending(settings, 100, scene)
@@ -56,21 +51,21 @@ def test_with_kafka_away_or_standing_still_events_are_on_disk_or_refused(own_sta
 
     def scene(sending: Sending) -> None:
         with running_door(settings, tmp_path / "log") as door:
-            more_accepted(sending, 20)
+            sending.wait_for_more(20)
             broker.kill()
-            more_accepted(sending, 60)
+            sending.wait_for_more(60)
             assert spooled(settings) > 0
             assert [status(settings, path) for path in ("/health", "/ready")] == [200, 503]
             # What lies on disk survives the door's own death, and is sent by the next one.
             door.kill()
         with running_door(settings, tmp_path / "log") as door:
-            more_accepted(sending, 20)
+            sending.wait_for_more(20)
             broker.start()
             door.wait_until(lambda: spooled(settings) == 0)
             door.wait_until(lambda: status(settings, "/ready") == 200)
             assert door.stop() == 0
         with running_door(small, tmp_path / "log") as door:
-            more_accepted(sending, 20)
+            sending.wait_for_more(20)
             assert broker.pid is not None
             os.kill(broker.pid, signal.SIGSTOP)
             wait.until(lambda: sending.answers[503] > 20, 30)
