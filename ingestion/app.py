@@ -26,6 +26,7 @@ from ingestion.files import served
 from ingestion.key_file import KEYS_FILE, KeyFile, KeyFileError
 from ingestion.ledgers import TIMEOUT_MS, Ledgers, Read
 from ingestion.rates import Rates
+from ingestion.readiness import Readiness
 from ingestion.requests import Memory, Receive, Scope, Send
 from ingestion.salts import Salts
 from ingestion.spool import Spool, spooled_bytes
@@ -36,7 +37,7 @@ from tidemark.influxdb import influxdb_config, read_ledger
 from tidemark.kafka import producer_config
 from tidemark.logs import configure_logging, get_logger
 from tidemark.settings import Settings
-from tidemark.topics import EVENTS
+from tidemark.topics import BOTS, DOOR_COUNTS, EVENTS, Topic
 
 log = get_logger("ingestion.app")
 
@@ -46,6 +47,8 @@ _HEAD_BYTES = 32_768
 #: What is under way at the end gets so long (s).
 _CLOSE_S = 5.0
 _LOOK_S = 1.0
+#: The counts that are on their way may take so much of the disk: what an hour of a hundred sites needs.
+_COUNTS_BYTES = 64 * 1024 * 1024
 
 
 def connect(settings: Settings, on_error: Callable[[KafkaError], None]) -> Producer:
@@ -96,17 +99,14 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
     keys = KeyFile(folder / KEYS_FILE, required=settings.ingestion_keys_required)
     keys.look()
     salts = Salts(folder / "salts")
-    spool = Spool(folder / "spool", settings.ingestion_spool_bytes // settings.ingestion_workers)
-    spool.open()
-    delivery = Delivery(
-        partial(connect, settings), settings.topic_prefix, spool, EVENTS.name, settings.ingestion_patience_seconds
-    )
+    delivery = _delivery(settings, folder / "spool", settings.ingestion_spool_bytes, EVENTS, BOTS)
+    counts_delivery = _delivery(settings, folder / "counts", _COUNTS_BYTES, DOOR_COUNTS)
     counts = Counts(keys.knows)
-    telling = Telling(counts, delivery.deliver)
+    telling = Telling(counts, counts_delivery.deliver)
     ledgers = Ledgers(_ledger_reader(settings))
-    door = _door(settings, keys, salts, delivery, counts, ledgers)
+    door = _door(settings, keys, salts, delivery, counts, ledgers, Readiness(delivery, counts_delivery))
     agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
-    work = asyncio.create_task(_work(delivery, telling, keys, salts, folder / "spool"))
+    work = asyncio.create_task(_work(delivery, counts_delivery, telling, keys, salts, folder / "spool"))
     work.add_done_callback(_end_if_failed)
     try:
         yield door
@@ -115,10 +115,21 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await telling.tell()
-        await delivery.finish(_CLOSE_S)
+        await asyncio.gather(delivery.finish(_CLOSE_S), counts_delivery.finish(_CLOSE_S))
         work.cancel()
         await asyncio.wait([work])
-        spool.close()
+        delivery.close()
+        counts_delivery.close()
+
+
+def _delivery(settings: Settings, folder: Path, most_bytes: int, *topics: Topic) -> Delivery:
+    """Return one worker's delivery to these topics, with its spool, which takes its share of the door's bytes."""
+    spool = Spool(folder, most_bytes // settings.ingestion_workers)
+    spool.open()
+    names = tuple(topic.name for topic in topics)
+    return Delivery(
+        partial(connect, settings), settings.topic_prefix, spool, names, settings.ingestion_patience_seconds
+    )
 
 
 def _ledger_reader(settings: Settings) -> Read:
@@ -127,7 +138,13 @@ def _ledger_reader(settings: Settings) -> Read:
 
 
 def _door(
-    settings: Settings, keys: KeyFile, salts: Salts, delivery: Delivery, counts: Counts, ledgers: Ledgers
+    settings: Settings,
+    keys: KeyFile,
+    salts: Salts,
+    delivery: Delivery,
+    counts: Counts,
+    ledgers: Ledgers,
+    readiness: Readiness,
 ) -> Door:
     rules = Rules(
         max_event_bytes=settings.ingestion_max_event_bytes,
@@ -147,12 +164,15 @@ def _door(
     rates = Rates(settings.ingestion_rate_per_address)
     memory = Memory(settings.ingestion_max_memory_bytes)
     files = served(settings.ingestion_tracker, settings.ingestion_pages)
-    return Door(bounds, rules, keys, rates, delivery, memory, counts, files, ledgers)
+    return Door(bounds, rules, keys, rates, delivery, memory, counts, files, ledgers, readiness)
 
 
-async def _work(delivery: Delivery, telling: Telling, keys: KeyFile, salts: Salts, spool: Path) -> None:
+async def _work(
+    delivery: Delivery, counts_delivery: Delivery, telling: Telling, keys: KeyFile, salts: Salts, spool: Path
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
+        tasks.create_task(counts_delivery.run())
         tasks.create_task(telling.run())
         tasks.create_task(_look_after(keys, salts, spool))
 

@@ -16,6 +16,7 @@ from ingestion.door import Bounds, Door
 from ingestion.key_file import KeyFile
 from ingestion.ledgers import Ledgers
 from ingestion.rates import Rates
+from ingestion.readiness import Readiness
 from ingestion.records import Record
 from ingestion.requests import Memory
 from ingestion.steps import Rules
@@ -83,8 +84,11 @@ class Client:
         self.counts = Counts(self.keys.knows)
         self.told: Ledger | None = None
         bounded = Bounds(**(known | bounds))
+        self.kept_counts = Kept()
+        readiness = Readiness(delivery, cast(Delivery, self.kept_counts))
+        ledgers = Ledgers(self._read)
         self.app = Door(
-            bounded, self.rules, self.keys, rates, delivery, self.memory, self.counts, files, Ledgers(self._read)
+            bounded, self.rules, self.keys, rates, delivery, self.memory, self.counts, files, ledgers, readiness
         )
 
     def _read(self, site: str, since: int) -> Ledger:

@@ -105,7 +105,7 @@ async def running(
 ) -> AsyncIterator[Delivery]:
     spool = Spool(folder, limit)
     spool.open()
-    delivery = Delivery(cast(Any, kafka.connect), "", spool, "events", patience_s)
+    delivery = Delivery(cast(Any, kafka.connect), "", spool, ("events",), patience_s)
     work = asyncio.create_task(delivery.run())
     try:
         yield delivery

@@ -349,6 +349,11 @@ def test_ready_says_what_is_wrong_with_kafka(door: Client) -> None:
     assert (door.get("/ready").status, door.get("/ready").json()["message"]) == (503, "Kafka: no broker")
 
 
+def test_without_a_way_for_its_counts_the_door_is_ready_and_says_so(door: Client) -> None:
+    door.kept_counts.why = "no topic"
+    assert (door.get("/ready").status, door.get("/ready").json()["counts_trouble"]) == (200, "no topic")
+
+
 def test_what_became_of_the_events_is_counted_by_site(door: Client) -> None:
     def counted(outcome: str) -> float:
         labels = {"site": "counted", "outcome": outcome}
