@@ -2,6 +2,8 @@
 
 import asyncio
 import ctypes
+import mmap
+import multiprocessing
 import os
 import signal
 import sys
@@ -25,7 +27,7 @@ from ingestion.door import Bounds, Door
 from ingestion.files import served
 from ingestion.key_file import KEYS_FILE, KeyFile, KeyFileError
 from ingestion.ledgers import TIMEOUT_MS, Ledgers, Read
-from ingestion.rates import Rates
+from ingestion.rates import TABLE_BYTES, Rates
 from ingestion.readiness import Readiness
 from ingestion.requests import Memory, Receive, Scope, Send
 from ingestion.salts import Salts
@@ -67,8 +69,9 @@ def connect(settings: Settings, on_error: Callable[[KafkaError], None]) -> Produ
 class Application:
     """One worker's ASGI application: opens what it needs when the server starts it, closes it in order at the end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rates: memoryview) -> None:
         self._settings = settings
+        self._rates = rates
         self._door: Door | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +85,7 @@ class Application:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                self._door = await stack.enter_async_context(open_door(self._settings))
+                self._door = await stack.enter_async_context(open_door(self._settings, self._rates))
             except Exception as error:  # granian would serve without
                 log.exception("the door cannot be opened")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -93,8 +96,11 @@ class Application:
 
 
 @asynccontextmanager
-async def open_door(settings: Settings) -> AsyncIterator[Door]:
-    """Give a door that works while the context lasts. Raises OSError or KeyFileError if its files cannot be used."""
+async def open_door(settings: Settings, rates: memoryview) -> AsyncIterator[Door]:
+    """Give a door that works while the context lasts. Raises OSError or KeyFileError if its files cannot be used.
+
+    ``rates`` are two tables for the buckets of sites and addresses, which all workers share.
+    """
     folder = settings.ingestion_folder
     keys = KeyFile(folder / KEYS_FILE, required=settings.ingestion_keys_required)
     keys.look()
@@ -104,7 +110,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
     counts = Counts(keys.knows)
     telling = Telling(counts, counts_delivery.deliver)
     ledgers = Ledgers(_ledger_reader(settings))
-    door = _door(settings, keys, salts, delivery, counts, ledgers, Readiness(delivery, counts_delivery))
+    door = _door(settings, keys, salts, delivery, counts, ledgers, Readiness(delivery, counts_delivery), rates)
     agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
     work = asyncio.create_task(_work(delivery, counts_delivery, telling, keys, salts, folder / "spool"))
     work.add_done_callback(_end_if_failed)
@@ -145,11 +151,12 @@ def _door(
     counts: Counts,
     ledgers: Ledgers,
     readiness: Readiness,
+    rates: memoryview,
 ) -> Door:
     rules = Rules(
         max_event_bytes=settings.ingestion_max_event_bytes,
         honour_do_not_track=settings.ingestion_honour_do_not_track,
-        site_rates=Rates(settings.ingestion_rate_per_site),
+        site_rates=Rates(settings.ingestion_rate_per_site, rates[:TABLE_BYTES]),
         salt=salts.of,
         country=Countries(settings.ingestion_country_database).of,
     )
@@ -161,10 +168,10 @@ def _door(
         origins=frozenset(settings.ingestion_origins),
         trusted_proxies=settings.ingestion_trusted_proxies,
     )
-    rates = Rates(settings.ingestion_rate_per_address)
+    address_rates = Rates(settings.ingestion_rate_per_address, rates[TABLE_BYTES:])
     memory = Memory(settings.ingestion_max_memory_bytes)
     files = served(settings.ingestion_tracker, settings.ingestion_pages)
-    return Door(bounds, rules, keys, rates, delivery, memory, counts, files, ledgers, readiness)
+    return Door(bounds, rules, keys, address_rates, delivery, memory, counts, files, ledgers, readiness)
 
 
 async def _work(
@@ -197,13 +204,13 @@ def _end_if_failed(work: "asyncio.Task[None]") -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def load(settings: Settings, parent: int, json_logs: bool) -> Application:
+def load(settings: Settings, parent: int, json_logs: bool, rates: mmap.mmap) -> Application:
     """Return a worker's application, in the worker's process, which ends when its parent does."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit("the parent has gone")
     configure_logging(json=json_logs)
-    return Application(settings)
+    return Application(settings, memoryview(rates))
 
 
 def run_door(settings: Settings, *, json_logs: bool) -> None:
@@ -233,4 +240,7 @@ def run_door(settings: Settings, *, json_logs: bool) -> None:
         ssl_protocol_min=SSLProtocols.tls12,
         log_dictconfig={"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}},
     )
-    server.serve(target_loader=partial(load, settings, os.getpid(), json_logs), wrap_loader=False)
+    # A fork shares the rates' memory with its parent, and the seed of its hashes.
+    multiprocessing.set_start_method("fork")
+    rates = mmap.mmap(-1, 2 * TABLE_BYTES)
+    server.serve(target_loader=partial(load, settings, os.getpid(), json_logs, rates), wrap_loader=False)
