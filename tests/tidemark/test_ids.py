@@ -24,5 +24,5 @@ def test_an_id_alone_and_many_together_are_looked_at_alike(text: str) -> None:
     if is_event_id(text):
         assert pack_ids([text]) == uuid.UUID(text).bytes
     else:
-        with pytest.raises(ValueError, match="UUID|hexadecimal"):
+        with pytest.raises(ValueError, match=r"UUID|hexadecimal"):
             pack_ids([text])
