@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from confluent_kafka import KafkaError, Producer
-from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server import Server
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -234,6 +234,7 @@ def run_door(settings: Settings, *, json_logs: bool) -> None:
         interface=Interfaces.ASGI,
         workers=settings.ingestion_workers,
         loop=Loops.uvloop,
+        runtime_mode=RuntimeModes.st,
         http=HTTPModes.http1,
         websockets=False,
         http1_settings=HTTP1Settings(
