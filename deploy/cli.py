@@ -28,12 +28,23 @@ def up(
         float | None, typer.Option(min=1, help="End after so many seconds, with a summary. Default: until Ctrl-C.")
     ] = None,
     simulator: Annotated[bool, typer.Option("--simulator/--no-simulator", help="Simulate visitors.")] = True,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Prometheus too, with our rules and alerts.")
+    ] = False,
 ) -> None:
     """Run the whole platform on this machine: servers, all parts, simulated visitors and the live view."""
     from deploy.local.parts import Options
     from deploy.local.pipeline import run_pipeline
 
-    options = Options(rate=rate, sites=sites, workers=workers, brokers=brokers, duration=duration, simulator=simulator)
+    options = Options(
+        rate=rate,
+        sites=sites,
+        workers=workers,
+        brokers=brokers,
+        duration=duration,
+        simulator=simulator,
+        prometheus=prometheus,
+    )
     with _plain_errors():
         if not run_pipeline(load_settings(), options, _say):
             raise typer.Exit(1)

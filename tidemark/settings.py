@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     ingestion_tls_certificate: Path | None = Field(None, description="PEM, with its chain: TLS only.")
     ingestion_tls_key: Path | None = Field(None, validate_default=True, description="Its private key, PEM.")
 
+    prometheus_port: int = Field(
+        9090, ge=1, le=65534, description="Of `tidemark up --prometheus`; its node exporter has the port beside."
+    )
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here, on loopback.")
 
     lateness_ms: int = Field(2_000, ge=0, description="How long a window waits for events that are held up.")

@@ -18,6 +18,7 @@ from deploy.local.parts import (
     up_folder,
     watch_service,
 )
+from deploy.local.prometheus import prometheus_url
 from deploy.local.provision import create_bucket, create_topics
 from deploy.local.restarts import PartState
 from deploy.local.signals import until_stopped
@@ -58,7 +59,7 @@ class _Run:
         self._quiet = False
         self._stack = LocalStack(settings, options.brokers, report=self._say)
         self._supervisor = Supervisor(state_path(settings), self._changed)
-        self._watch = watch_service(settings)
+        self._watch = watch_service(settings, options)
         self._good = True
 
     def execute(self) -> bool:
@@ -86,6 +87,8 @@ class _Run:
         self._say(f"events: POST {door_url(self._settings)}event")
         if self._settings.ingestion_pages is None:
             self._say(f"shop: {door_url(self._settings)}, on the dashboard: {page_url(self._settings)}?site=shop")
+        if self._options.prometheus:
+            self._say(f"prometheus: {prometheus_url(self._settings)}")
         # From here on the live view alone writes to the terminal.
         self._quiet = sys.stdout.isatty()
         self._supervisor.start([self._watch])
