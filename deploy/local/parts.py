@@ -14,6 +14,8 @@ from tidemark.settings import Settings
 
 #: The first part's /metrics port; the others follow. TIDEMARK_METRICS_PORT moves them.
 FIRST_METRICS_PORT = 9101
+#: The first broker's, likewise; TIDEMARK_KAFKA_METRICS_PORT moves them.
+FIRST_KAFKA_METRICS_PORT = 9191
 LOOPBACK = "127.0.0.1"
 #: A small shop with the tracker, as the site "shop": the HTTP door serves it at / if it has no other pages to serve.
 SHOP = Path(__file__).parent / "shop"

@@ -8,6 +8,7 @@ from deploy.local.errors import StackError
 from deploy.local.fetch import Report
 from deploy.local.offsets import end_offsets
 from deploy.local.parts import (
+    FIRST_KAFKA_METRICS_PORT,
     Options,
     door_url,
     manifests,
@@ -56,7 +57,8 @@ class _Run:
         self._options = options
         self._report = report
         self._quiet = False
-        self._stack = LocalStack(settings, options.brokers, report=self._say)
+        served = {"kafka_metrics_port": settings.kafka_metrics_port or FIRST_KAFKA_METRICS_PORT}
+        self._stack = LocalStack(settings.model_copy(update=served), options.brokers, report=self._say)
         self._supervisor = Supervisor(state_path(settings), self._changed)
         self._watch = watch_service(settings)
         self._good = True
