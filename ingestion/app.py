@@ -36,7 +36,9 @@ from ingestion.salts import Salts
 from ingestion.spool import Spool, spooled_bytes
 from ingestion.steps import Rules
 from ingestion.telling import Telling
-from monitoring.metrics import INGESTION_SPOOL_BYTES, serve_metrics
+from monitoring.event_loop import watch_event_loop
+from monitoring.metrics import INGESTION, INGESTION_SPOOL_BYTES, INGESTION_SPOOL_LIMIT
+from monitoring.serving import serve_metrics
 from tidemark.influxdb import influxdb_config, read_ledger
 from tidemark.kafka import producer_config
 from tidemark.logs import configure_logging, get_logger
@@ -188,6 +190,7 @@ async def _work(
         tasks.create_task(counts_delivery.run())
         tasks.create_task(telling.run())
         tasks.create_task(_look_after(keys, salts, spool))
+        tasks.create_task(watch_event_loop(INGESTION))
 
 
 async def _look_after(keys: KeyFile, salts: Salts, spool: Path) -> None:
@@ -226,7 +229,8 @@ def run_door(settings: Settings, *, json_logs: bool) -> None:
     """
     KeyFile(settings.ingestion_folder / KEYS_FILE, required=False).look()
     Countries(settings.ingestion_country_database)
-    serve_metrics(settings.metrics_port)
+    INGESTION_SPOOL_LIMIT.set(settings.ingestion_spool_bytes)
+    serve_metrics(INGESTION, settings.metrics_port)
     server = Server(
         "ingestion.app",
         address=settings.ingestion_host,

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 from msgspec import Struct
+from prometheus_client import Counter
 
 from ingestion import bodies, replies
 from ingestion.addresses import Network, client_address, household
@@ -21,7 +22,8 @@ from ingestion.records import Record
 from ingestion.replies import Accepted, Outcome, Response
 from ingestion.requests import ClientGoneError, Memory, Receive, Request, Scope, Send
 from ingestion.steps import Arrival, Rules, Sender, take
-from monitoring.metrics import exposition
+from monitoring.metrics import INGESTION, INGESTION_RESPONSES, LATENCY
+from monitoring.serving import exposition
 from tidemark.events import encode_event
 from tidemark.logs import get_logger
 
@@ -37,6 +39,7 @@ _CORS = (
     (b"access-control-max-age", b"86400"),
 )
 _LOOK = ("GET", "HEAD")
+_LATENCY = LATENCY.labels(INGESTION)
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 
 
@@ -104,6 +107,7 @@ class Door:
         headers = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
         headers.append((b"cache-control", response.caching))
         headers += (*_ALWAYS, *self._cors(request), *response.headers)
+        _responses(int(response.status)).inc()
         await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
@@ -213,8 +217,11 @@ class Door:
                 refused[index] = why
             if index % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
-        safe = iter(await self._delivery.deliver(records) if records else ())
-        outcomes = [refused.get(index) or _outcome(arrival, next(safe)) for index, arrival in enumerate(arrivals)]
+        safe = await self._delivery.deliver(records) if records else []
+        if any(safe):
+            _LATENCY.observe(time.monotonic() - arrivals[0].sender.now)
+        left = iter(safe)
+        outcomes = [refused.get(index) or _outcome(arrival, next(left)) for index, arrival in enumerate(arrivals)]
         self._counts.add(
             (arrival.site, outcome.reason if isinstance(outcome, Rejected) else arrival.topic)
             for arrival, outcome in zip(arrivals, outcomes, strict=True)
@@ -248,8 +255,13 @@ class Door:
         return await self._readiness.response()
 
     async def _metrics(self, _: Request) -> Response:
-        content_type, body = exposition()
+        content_type, body = exposition(INGESTION)
         return Response(200, body, content_type.encode())
+
+
+@cache
+def _responses(status: int) -> Counter:
+    return INGESTION_RESPONSES.labels(status)
 
 
 def _hashed(sender: Sender) -> int:

@@ -97,13 +97,14 @@ def simulate(
         raise typer.BadParameter(f"expected a file in a folder that exists, got {manifest}", param_hint="--manifest")
     from rich.console import Console
 
-    from monitoring.metrics import serve_metrics
+    from monitoring.metrics import SIMULATOR
+    from monitoring.serving import serve_metrics
     from simulator.app import Options, Run, Stop
     from simulator.producer import SendError
     from tidemark.settings import load_settings
 
     settings = load_settings()
-    serve_metrics(settings.metrics_port)
+    serve_metrics(SIMULATOR, settings.metrics_port)
     options = Options(
         load, Faults(late, duplicates, bad, disorder_ms), start_ms, duration_ms, count, max_speed, manifest
     )

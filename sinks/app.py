@@ -3,25 +3,29 @@
 import signal
 import threading
 from types import FrameType
+from typing import Any
 
 from confluent_kafka import Consumer, Producer
 from influxdb_client.client.influxdb_client import InfluxDBClient
 
-from monitoring.metrics import serve_metrics
+from monitoring.lag import tell_lag
+from monitoring.metrics import SINK
+from monitoring.serving import serve_metrics
 from sinks.batch import Batch
 from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.decode import result_decoder, result_topics
 from sinks.influxdb import TIMEOUT_MS, PointWriter
 from tidemark.influxdb import influxdb_config
-from tidemark.kafka import ClientConfig, client_config, producer_config
+from tidemark.kafka import client_config, producer_config
 from tidemark.settings import Settings
 from tidemark.topics import DEAD_LETTERS
 
 GROUP = "influxdb-sink"
+STATISTICS_MS = 1_000
 
 
-def consumer_config(settings: Settings) -> ClientConfig:
+def consumer_config(settings: Settings) -> dict[str, Any]:
     """Return the settings of the sink's consumer: nothing is committed but by the sink itself."""
     return client_config(settings) | {
         "group.id": settings.topic(GROUP),
@@ -29,7 +33,13 @@ def consumer_config(settings: Settings) -> ClientConfig:
         "auto.offset.reset": "earliest",
         "session.timeout.ms": settings.session_timeout_ms,
         "heartbeat.interval.ms": settings.session_timeout_ms // 3,
+        "statistics.interval.ms": STATISTICS_MS,
+        "stats_cb": _tell_lag,
     }
+
+
+def _tell_lag(statistics: str) -> None:
+    tell_lag(SINK, statistics, "committed")
 
 
 def build_sink(
@@ -58,7 +68,7 @@ def run_influxdb_sink(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
-    serve_metrics(settings.metrics_port)
+    serve_metrics(SINK, settings.metrics_port)
     with open_influxdb(settings) as client:
         sink = build_sink(settings, Consumer(consumer_config(settings)), client, Batch(), stop)
         sink.run(result_topics(settings))

@@ -9,6 +9,8 @@ import faust
 from confluent_kafka import Producer
 from faust.types import TP
 
+from monitoring.event_loop import watch_event_loop
+from monitoring.metrics import STREAMS
 from streams.checkpoints import Checkpoints
 from streams.log_reader import LogReader
 from streams.outbox import Outbox
@@ -111,6 +113,12 @@ def _add_agents(app: StreamsApp, settings: Settings) -> None:
     async def look_after() -> None:
         await or_die(app.worker.look_after(app.consumer))
 
+    async def report() -> None:
+        await or_die(app.worker.report(app.consumer))
+
+    async def watch() -> None:
+        await watch_event_loop(STREAMS)
+
     async def save() -> None:
         await or_die(app.worker.saving.for_ever())
 
@@ -125,6 +133,8 @@ def _add_agents(app: StreamsApp, settings: Settings) -> None:
     app.task(send_early)
     app.task(look_after)
     app.task(save)
+    app.task(report)
+    app.task(watch)
 
 
 async def or_die(work: Awaitable[T]) -> T:

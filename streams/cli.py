@@ -52,7 +52,8 @@ def run() -> None:
 
     # Not on uvloop: its closed transports raise RuntimeError where asyncio's do not. aiokafka does not expect it when a
     # broker goes away: its metadata task ends silently, and every later commit and heartbeat waits for it for ever.
-    from monitoring.metrics import serve_metrics
+    from monitoring.metrics import STREAMS
+    from monitoring.serving import serve_metrics
     from streams.app import build_app
     from streams.stopping import StreamsProcess
     from tidemark.settings import load_settings
@@ -63,7 +64,7 @@ def run() -> None:
     # While the broker is away it complains hundreds of times a second; the worker says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings()
-    serve_metrics(settings.metrics_port)
+    serve_metrics(STREAMS, settings.metrics_port)
     (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)
     app, outbox = build_app(settings)
     # The windows' state forms no cycles, and looking through millions of visits for some takes a tenth of the time.

@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     )
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here, on loopback.")
 
+    kafka_metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Brokers started here serve their metrics on loopback, from this port on."
+    )
+
     lateness_ms: int = Field(2_000, ge=0, description="How long a window waits for events that are held up.")
     tick_pause_ms: int = Field(10_000, ge=0, description="No ticks for so long after the broker was lost.")
     early_interval_ms: int = Field(20, ge=1, description="The least time between early results of a stage.")

@@ -12,6 +12,8 @@ MAX_EVENT_BYTES = MIB
 MAX_DEAD_LETTER_BYTES = 2 * MAX_EVENT_BYTES
 #: Marks a tick (punctuation) on the events topic: null key, null value, this header. Only its append time counts.
 TICK_HEADER = "tidemark-tick"
+#: On the first of early results that are sent together: the append time (ms) of the newest event in them.
+NEWEST_EVENT_HEADER = "tidemark-newest-event"
 #: On a record that was sent again: the place of the one that was dead, ``topic-partition-offset`` without prefix.
 REDRIVEN_FROM_HEADER = "tidemark-redriven-from"
 #: On a dead letter that was written once more: its record stands again at this place.

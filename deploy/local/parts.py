@@ -21,6 +21,8 @@ from tidemark.settings import Settings
 
 #: The first part's /metrics port; the others follow. TIDEMARK_METRICS_PORT moves them.
 FIRST_METRICS_PORT = 9101
+#: The first broker's, likewise; TIDEMARK_KAFKA_METRICS_PORT moves them.
+FIRST_KAFKA_METRICS_PORT = 9191
 LOOPBACK = "127.0.0.1"
 #: A small shop with the tracker, as the site "shop": the HTTP door serves it at / if it has no other pages to serve.
 SHOP = Path(__file__).parent / "shop"
@@ -90,8 +92,10 @@ def pipeline(settings: Settings, options: Options) -> list[Service]:
 
 def scrape_targets(settings: Settings, options: Options) -> Targets:
     """Return what Prometheus watches, by job."""
+    first = settings.kafka_metrics_port
+    brokers = range(0) if first is None else range(first, first + options.brokers)
     targets: dict[str, list[Address]] = {
-        "kafka": [],
+        "kafka": [Address(LOOPBACK, port) for port in brokers],
         "influxdb": [influxdb_address(settings.influxdb_url)],
         "node": [node_exporter_address(settings)],
     }

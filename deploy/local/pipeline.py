@@ -8,6 +8,7 @@ from deploy.local.errors import StackError
 from deploy.local.fetch import Report
 from deploy.local.offsets import end_offsets
 from deploy.local.parts import (
+    FIRST_KAFKA_METRICS_PORT,
     Options,
     door_url,
     manifests,
@@ -55,9 +56,11 @@ class _Run:
 
     def __init__(self, settings: Settings, options: Options, report: Report) -> None:
         self._options = options
+        self._kafka_metrics_port = settings.kafka_metrics_port
         self._report = report
         self._quiet = False
-        self._stack = LocalStack(settings, options.brokers, report=self._say)
+        served = {"kafka_metrics_port": settings.kafka_metrics_port or FIRST_KAFKA_METRICS_PORT}
+        self._stack = LocalStack(settings.model_copy(update=served), options.brokers, report=self._say)
         self._supervisor = Supervisor(state_path(settings), self._changed)
         self._watch = watch_service(settings, options)
         self._good = True
@@ -74,6 +77,8 @@ class _Run:
     def _start(self) -> None:
         self._stack.start()
         self._settings = self._stack.settings
+        if self._stack.kafka[0] not in self._stack.started:  # brokers that ran already serve metrics only if so set
+            self._settings = self._settings.model_copy(update={"kafka_metrics_port": self._kafka_metrics_port})
         create_topics(self._settings)
         create_bucket(self._settings)
         for old in manifests(self._settings):

@@ -48,9 +48,11 @@ def _rules(settings: Settings) -> list[dict[str, Any]]:
 def test_prometheus_sees_every_part_and_evaluates_every_rule(tidemark: Tidemark) -> None:
     settings = tidemark.settings
     assert settings.metrics_port is not None
+    assert settings.kafka_metrics_port is not None
     up = tidemark("up", "--prometheus", "--workers", "2", "--rate", "50")
     ports = [Address("127.0.0.1", settings.metrics_port + n) for n in range(5)]
     watched = {
+        "kafka": [Address("127.0.0.1", settings.kafka_metrics_port)],
         "influxdb": [influxdb_address(settings.influxdb_url)],
         "node": [node_exporter_address(settings)],
         "streams": ports[:2],

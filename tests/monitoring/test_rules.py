@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from monitoring.metrics import DEFINED
 from tests.conftest import ROOT
 from websocket_gateway import codes
 
@@ -56,6 +57,17 @@ def test_a_runbook_is_of_an_alert_and_in_the_list() -> None:
     expected = {f"{_file_name(alert)}.md" for alert in NAMES}
     assert {path.name for path in RUNBOOKS.iterdir()} == expected | {"README.md"}
     assert set(re.findall(r"\]\(([\w-]+\.md)\)", (RUNBOOKS / "README.md").read_text())) == expected
+
+
+def test_every_metric_of_ours_in_a_rule_or_a_runbook_is_one_that_a_part_serves() -> None:
+    texts = [ALERTS, RECORDING, *(path.read_text() for path in RUNBOOKS.iterdir())]
+    used = set(re.findall(r"(?<![:\w])(?:analytics|websocket_server|tidemark)_\w+(?![:\w])", "\n".join(texts)))
+    histograms = {metric.name for metric in DEFINED if metric.kind == "histogram"}
+    served = {metric.name for metric in DEFINED} | {
+        f"{each}_{end}" for each in histograms for end in ("bucket", "count", "sum")
+    }
+    assert used <= served, used - served
+    assert len(used) > 10
 
 
 def test_what_a_gateways_client_does_wrong_is_no_failure_of_ours() -> None:
