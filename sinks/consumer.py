@@ -15,14 +15,11 @@ from sinks.dead_letters import DeadLetters
 from sinks.decode import Decode
 from tidemark.logs import get_logger
 
-STAGE = "influxdb-sink"
 READ_RECORDS = 500
 READ_SECONDS = 0.1
 
 _retry_for_ever = stamina.RetryingCaller(attempts=None, timeout=None, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2)
 _log = get_logger("sinks.influxdb")
-_ACCEPTED = EVENTS.labels(STAGE, "accepted")
-_PASSED_OVER = EVENTS.labels(STAGE, "passed_over")
 
 
 class SinkConsumer:
@@ -41,6 +38,7 @@ class SinkConsumer:
         write: Callable[[list[Point]], list[Rejected]],
         dead_letters: DeadLetters,
         stop: threading.Event,
+        stage: str,
     ) -> None:
         self._consumer = consumer
         self._decode = decode
@@ -48,6 +46,8 @@ class SinkConsumer:
         self._dead_letters = dead_letters
         self._stop = stop
         self._batch = batch
+        self._stage = stage
+        self._accepted, self._passed_over = EVENTS.labels(stage, "accepted"), EVENTS.labels(stage, "passed_over")
         self._assignment: set[tuple[str, int]] = set()
         self._waiting = False
 
@@ -83,7 +83,7 @@ class SinkConsumer:
             self._batch.reject(decoded, time.monotonic())
             return
         self._batch.add(record, decoded, time.monotonic())
-        (_ACCEPTED if decoded else _PASSED_OVER).inc()
+        (self._accepted if decoded else self._passed_over).inc()
 
     def _write_on(self) -> None:
         """Commit what is written, and begin the next batch when it is full."""
@@ -105,7 +105,7 @@ class SinkConsumer:
     def _worth_a_retry(self, error: Exception) -> bool:
         if not isinstance(error, UnavailableError):
             return False
-        ERRORS.labels(STAGE, "unavailable").inc()
+        ERRORS.labels(self._stage, "unavailable").inc()
         if not self._waiting:
             self._waiting = True
             self._consumer.pause(self._consumer.assignment())
@@ -136,7 +136,7 @@ class SinkConsumer:
         written = self._writer.finish(self._batch)
         self._dead_letters.send(written.rejected)
         for one in written.rejected:
-            EVENTS.labels(STAGE, one.reason).inc()
+            EVENTS.labels(self._stage, one.reason).inc()
         written.written(time.monotonic())
         self._commit(written)
 
@@ -168,7 +168,7 @@ class SinkConsumer:
     def _report(self, error: KafkaError) -> None:
         if error.fatal():
             raise KafkaException(error)
-        ERRORS.labels(STAGE, error.name()).inc()
+        ERRORS.labels(self._stage, error.name()).inc()
         _log.warning("kafka error", error=error.str())
 
     def _assigned(self, _consumer: Any, partitions: list[TopicPartition]) -> None:

@@ -109,6 +109,9 @@ def _commands(settings: Settings, options: Options) -> dict[str, Callable[[], Se
     parts: dict[str, Callable[[], Sequence[str]]] = {name: partial(_tidemark, "streams", "run") for name in names}
     parts |= {"sink": partial(_tidemark, "sink", "influxdb"), "gateway": partial(_tidemark, "gateway")}
     parts["ingestion"] = partial(_tidemark, "ingest")
+    parts["alerts"] = partial(_tidemark, "alerts", "run")
+    if settings.webhook_url:
+        parts["webhook"] = partial(_tidemark, "sink", "webhook")
     if options.simulator:
         parts["simulator"] = partial(_simulate, settings, options)
     return parts

@@ -77,7 +77,7 @@ function Row({ alert, done, onAcknowledge }: RowProps) {
     <li className={done ? 'done' : undefined}>
       <time dateTime={new Date(alert.timestamp).toISOString()}>{clock(alert.timestamp)}</time>
       <span className="alert-text" title={`${alert.title}: ${alert.description}`}>
-        <b>{alert.title}</b> {alert.userId}
+        <b>{alert.title}</b> {alert.userId || alert.description}
       </span>
       {!done && (
         <button
