@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 import msgspec
 import urllib3
@@ -68,7 +69,7 @@ class WebhookWriter:
         headers = {
             "Content-Type": "application/json",
             SIGNATURE: signature(self._secret, body, int(self._clock())),
-            IDEMPOTENCY_KEY: (point.record.key or b"").decode(),
+            IDEMPOTENCY_KEY: quote(decode_alert(body).alert_id),
         }
         try:
             reply = self._http.request(

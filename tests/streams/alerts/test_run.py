@@ -129,9 +129,9 @@ def test_killed_and_started_again_each_alert_is_there_once_and_so_says_the_past(
     everything, _ = tried(settings, tmp_path / "tried.log")
     assert Counter(map(encode, everything)) == wanted
     start, end = everything[20].timestamp, everything[-20].timestamp
-    some, said = tried(settings, tmp_path / "range.log", "--from", str(start), "--to", str(end))
-    assert some == [alert for alert in everything if start <= alert.timestamp < end]
-    assert f"{len(some)} alerts; judged" in said
+    in_range, said = tried(settings, tmp_path / "range.log", "--from", str(start), "--to", str(end))
+    assert in_range == [alert for alert in everything if start <= alert.timestamp < end]
+    assert f"{len(in_range)} alerts; judged" in said
 
 
 def test_a_second_one_takes_over_and_the_first_ends(settings: Settings, tmp_path: Path) -> None:
