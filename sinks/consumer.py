@@ -19,7 +19,7 @@ READ_RECORDS = 500
 READ_SECONDS = 0.1
 
 _retry_for_ever = stamina.RetryingCaller(attempts=None, timeout=None, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2)
-_log = get_logger("sinks.influxdb")
+_log = get_logger("sinks.consumer")
 
 
 class SinkConsumer:
