@@ -15,6 +15,7 @@ from ingestion.key_file import KeyFile
 from ingestion.ledgers import Ledgers, since_in, site_in
 from ingestion.openapi import Pages
 from ingestion.rates import Rates
+from ingestion.readiness import Readiness
 from ingestion.reasons import RATE_LIMITED, UNAVAILABLE, WRONG_ORIGIN, Rejected
 from ingestion.records import Record
 from ingestion.replies import Accepted, Outcome, Response
@@ -28,8 +29,6 @@ log = get_logger("ingestion.door")
 
 #: When an event that could not be kept may come again (s).
 RETRY_S = 5.0
-#: For so long it counts whether Kafka has answered.
-READY_S = 1.0
 #: So many events are led through the steps before other requests get their turn.
 _AT_A_TIME = 250
 _CORS = (
@@ -69,6 +68,7 @@ class Door:
         counts: Counts,
         files: Mapping[str, Response],
         ledgers: Ledgers,
+        readiness: Readiness,
     ) -> None:
         self._bounds = bounds
         self._rules = rules
@@ -78,9 +78,7 @@ class Door:
         self._memory = memory
         self._counts = counts
         self._ledgers = ledgers
-        self._probing = asyncio.Lock()
-        self._probed_at = -READY_S
-        self._trouble: str | None = None
+        self._readiness = readiness
         pages = Pages()
         self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
             **{path: (_LOOK, partial(_given, response)) for path, response in files.items()},
@@ -247,13 +245,7 @@ class Door:
         return Response(200, replies.encode(replies.Health()))
 
     async def _ready(self, _: Request) -> Response:
-        async with self._probing:  # one look for all that ask
-            if time.monotonic() - self._probed_at > READY_S:
-                self._trouble = await self._delivery.trouble()
-                self._probed_at = time.monotonic()
-        if self._trouble is not None:
-            return Response(503, replies.encode(replies.Problem(f"Kafka: {self._trouble}")))
-        return Response(200, replies.encode(replies.Ready(self._delivery.spooled_bytes)))
+        return await self._readiness.response()
 
     async def _metrics(self, _: Request) -> Response:
         content_type, body = exposition()

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
 
     ingestion_host: str = "127.0.0.1"
     ingestion_port: int = Field(8000, ge=1, le=65535)
-    ingestion_workers: int = Field(1, ge=1, description="Processes that share the port; limits hold for each.")
+    ingestion_workers: int = Field(1, ge=1, description="Processes that share the port, and its rates.")
     ingestion_dir: Path | None = Field(
         None, description="Write keys, salts and the spool; default: ingestion in data_dir. Not for several machines."
     )

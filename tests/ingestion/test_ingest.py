@@ -32,11 +32,15 @@ GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.htm
 
 
 def ask(
-    address: str, body: object = None, headers: dict[str, str] | None = None, tls: ssl.SSLContext | None = None
+    address: str,
+    body: object = None,
+    headers: dict[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout_s: float = 20,
 ) -> tuple[int, bytes]:
     content = None if body is None else json.dumps(body).encode()
     try:
-        with urlopen(Request(address, content, headers or {}), timeout=20, context=tls) as reply:
+        with urlopen(Request(address, content, headers or {}), timeout=timeout_s, context=tls) as reply:
             return reply.status, reply.read()
     except HTTPError as refused:
         return refused.code, refused.read()
@@ -67,6 +71,25 @@ def test_what_is_accepted_is_in_the_log_keyed_by_its_visitor(door: DoorPart) -> 
     told = ask(url(settings, "/metrics"))[1].decode()
     assert 'analytics_ingestion_events_total{outcome="accepted",site="shop"} 2.0' in told
     assert "127.0.0.1" not in door.log.replace(f"127.0.0.1:{settings.ingestion_port}", "")
+
+
+def test_its_workers_hold_a_rate_together(settings: Settings, tmp_path: Path) -> None:
+    settings = door_settings(settings, tmp_path, ingestion_workers=2, ingestion_rate_per_address=0.01)
+
+    def answer() -> int:
+        """Return what the worker says that is not stopped; a connection may come to the other."""
+        while True:
+            with suppress(TimeoutError):
+                return ask(url(settings), page_view(), timeout_s=1.0)[0]
+
+    with running_door(settings, tmp_path / "log") as door:
+        door.wait_until(lambda: door.logged("Started worker-2"))
+        one, other = door.workers()
+        os.kill(other, signal.SIGSTOP)
+        wait.until(lambda: answer() == 429, 20)
+        os.kill(other, signal.SIGCONT)
+        os.kill(one, signal.SIGSTOP)
+        assert answer() == 429
 
 
 def test_keys_are_made_and_end_while_it_runs(door: DoorPart) -> None:
