@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streams.alerts import cli as streams_alerts
 from tidemark.settings import Settings
 from tidemark.times import parse_time
 
@@ -42,6 +43,7 @@ def mount(app: typer.Typer) -> None:
     streams.command("inspect")(inspect)
     app.add_typer(streams, name="streams", no_args_is_help=True)
     app.command("replay")(replay)
+    streams_alerts.mount(app)
 
 
 def run() -> None:

@@ -114,7 +114,22 @@ class Settings(BaseSettings):
         description="Url path patterns in order; the last step, CONVERSION, is added.",
     )
 
-    @field_validator("gateway_token_secret")
+    alert_rules: Path = Field(
+        Path(__file__).parents[1] / "streams" / "alerts" / "rules.toml", description="The rules of alerts about sites."
+    )
+    webhook_url: str = Field("", pattern=r"^(https?://\S+)?$", description="Where alerts about sites are posted.")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), validate_default=True, description="What posts to it are signed with, 32 characters or more."
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _goes_with_the_url(cls, secret: SecretStr, others: ValidationInfo) -> SecretStr:
+        if bool(secret.get_secret_value()) != bool(others.data.get("webhook_url")):
+            raise ValueError("expected one with a webhook_url, and none without")
+        return secret
+
+    @field_validator("gateway_token_secret", "webhook_secret")
     @classmethod
     def _is_hard_to_guess(cls, secret: SecretStr) -> SecretStr:
         if 0 < len(secret.get_secret_value()) < 32:
