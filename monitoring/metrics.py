@@ -1,4 +1,4 @@
-"""Every Prometheus metric of Tidemark, named once; parts import them from here and serve them on loopback."""
+"""Every Prometheus metric of Tidemark, named once; parts import them from here and serve them."""
 
 import os
 
@@ -63,7 +63,7 @@ def exposition() -> tuple[str, bytes]:
     return CONTENT_TYPE_LATEST, generate_latest(registry())
 
 
-def serve_metrics(port: int | None) -> None:
-    """Serve /metrics on loopback; None serves none."""
+def serve_metrics(host: str, port: int | None) -> None:
+    """Serve /metrics; without a port none are served."""
     if port is not None:
-        start_http_server(port, addr="127.0.0.1", registry=registry())
+        start_http_server(port, addr=host, registry=registry())

@@ -58,7 +58,7 @@ def run_influxdb_sink(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
-    serve_metrics(settings.metrics_port)
+    serve_metrics(settings.metrics_host, settings.metrics_port)
     with open_influxdb(settings) as client:
         sink = build_sink(settings, Consumer(consumer_config(settings)), client, Batch(), stop)
         sink.run(result_topics(settings))
