@@ -1,4 +1,4 @@
-"""``tidemark stack``: local servers; ``up``: the whole pipeline on this machine; ``init``: topics and bucket anywhere."""
+"""``tidemark stack``: local servers; ``up``: all parts on this machine; ``init``: topics and bucket on any servers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
