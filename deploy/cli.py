@@ -1,4 +1,4 @@
-"""``tidemark stack``: the local servers; ``tidemark up``: the whole pipeline on this machine."""
+"""``tidemark stack``: local servers; ``up``: all parts on this machine; ``init``: topics and bucket on any servers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ def mount(app: typer.Typer) -> None:
     """Add the subcommands to the ``tidemark`` command."""
     app.add_typer(stack, name="stack")
     app.command("up")(up)
+    app.command("init")(init)
 
 
 def up(
@@ -48,6 +49,14 @@ def up(
     with _plain_errors():
         if not run_pipeline(load_settings(), options, _say):
             raise typer.Exit(1)
+
+
+def init() -> None:
+    """Make the topics and the bucket that are missing on the settings' servers; what is there stays as it is."""
+    from deploy.local.commands import provision
+
+    with _plain_errors():
+        provision(load_settings(), _say)
 
 
 @stack.command("up")

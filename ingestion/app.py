@@ -230,7 +230,7 @@ def run_door(settings: Settings, *, json_logs: bool) -> None:
     KeyFile(settings.ingestion_folder / KEYS_FILE, required=False).look()
     Countries(settings.ingestion_country_database)
     INGESTION_SPOOL_LIMIT.set(settings.ingestion_spool_bytes)
-    serve_metrics(INGESTION, settings.metrics_port)
+    serve_metrics(INGESTION, settings.metrics_host, settings.metrics_port)
     server = Server(
         "ingestion.app",
         address=settings.ingestion_host,

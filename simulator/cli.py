@@ -104,7 +104,7 @@ def simulate(
     from tidemark.settings import load_settings
 
     settings = load_settings()
-    serve_metrics(SIMULATOR, settings.metrics_port)
+    serve_metrics(SIMULATOR, settings.metrics_host, settings.metrics_port)
     options = Options(
         load, Faults(late, duplicates, bad, disorder_ms), start_ms, duration_ms, count, max_speed, manifest
     )

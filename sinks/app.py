@@ -80,7 +80,7 @@ def stop_event() -> threading.Event:
 def run_influxdb_sink(settings: Settings) -> None:
     """Write results to InfluxDB until SIGTERM or SIGINT; return within a few seconds after it."""
     stop = stop_event()
-    serve_metrics(SINK, settings.metrics_port)
+    serve_metrics(SINK, settings.metrics_host, settings.metrics_port)
     with open_influxdb(settings) as client:
         sink = build_sink(settings, Consumer(consumer_config(settings)), client, Batch(), stop)
         sink.run(result_topics(settings))

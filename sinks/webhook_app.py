@@ -29,7 +29,7 @@ def group_of(url: str) -> str:
 def run_webhook_sink(settings: Settings) -> None:
     """Post alerts about sites until SIGTERM or SIGINT; a new address gets those from now on."""
     stop = stop_event()
-    serve_metrics(WEBHOOK, settings.metrics_port)
+    serve_metrics(WEBHOOK, settings.metrics_host, settings.metrics_port)
     topic = settings.topic(ALERTS.name)
     consumer = Consumer(consumer_config(settings, WEBHOOK, group_of(settings.webhook_url)))
     begin_at_the_end(consumer, topic)

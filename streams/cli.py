@@ -66,7 +66,7 @@ def run() -> None:
     # While the broker is away it complains hundreds of times a second; the worker says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings()
-    serve_metrics(STREAMS, settings.metrics_port)
+    serve_metrics(STREAMS, settings.metrics_host, settings.metrics_port)
     (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)
     app, outbox = build_app(settings)
     # The windows' state forms no cycles, and looking through millions of visits for some takes a tenth of the time.

@@ -1,10 +1,18 @@
-"""Every setting of Tidemark, read once from the environment (TIDEMARK_…) or from tidemark.toml."""
+"""Every setting of Tidemark, read once from the environment (TIDEMARK_…), from secret files or from tidemark.toml."""
 
 import json
+import os
 from pathlib import Path
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import DirectoryPath, Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as UnreadableError
 
 
 class SettingsError(Exception):
@@ -12,13 +20,16 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """All settings with their defaults: a laptop's, on loopback. The environment wins over the file."""
+    """All settings with their defaults: a laptop's, on loopback. The environment wins over the files."""
 
     model_config = SettingsConfigDict(
         env_prefix="TIDEMARK_", toml_file="tidemark.toml", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
     data_dir: Path = Field(Path(".tidemark"), description="Server data, logs and caches of the local stack.")
+    secrets_dir: DirectoryPath | None = Field(
+        None, description="A folder of files, each named after a setting and holding its value; not in the file."
+    )
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma separated.")
     kafka_replication_factor: int = Field(1, ge=1, description="Copies of each partition; 3 in production.")
@@ -97,7 +108,8 @@ class Settings(BaseSettings):
     prometheus_port: int = Field(
         9090, ge=1, le=65534, description="Of `tidemark up --prometheus`; its node exporter has the port beside."
     )
-    metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here, on loopback.")
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here.")
 
     kafka_metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Brokers started here serve their metrics on loopback, from this port on."
@@ -153,8 +165,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the arguments, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Read the arguments, then the environment, then the secret files, then the file."""
+        folder = os.environ.get("TIDEMARK_SECRETS_DIR")
+        # The library only warns of a folder that is not there; the field refuses it.
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder if folder and Path(folder).is_dir() else None)
+        return init_settings, env_settings, secrets, TomlConfigSettingsSource(settings_cls)
 
     def topic(self, name: str) -> str:
         """Return a topic's (or a consumer group's) name on the broker."""
@@ -190,3 +205,5 @@ def load_settings() -> Settings:
             for problem in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
+    except UnreadableError as error:
+        raise SettingsError(f"{error}: {error.__cause__}") from None

@@ -42,7 +42,7 @@ def run_alerts(settings: Settings) -> None:
 
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
-    serve_metrics(SITE_ALERTS, settings.metrics_port)
+    serve_metrics(SITE_ALERTS, settings.metrics_host, settings.metrics_port)
     producer = Producer(
         producer_config(settings, linger_ms=0)
         | {"transactional.id": settings.topic(GROUP), "transaction.timeout.ms": TRANSACTION_MS}
