@@ -20,7 +20,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from ingestion.agents import agent
 from ingestion.counting import Counts
 from ingestion.countries import Countries
-from ingestion.delivery import Delivery
+from ingestion.delivery import Delivery, Way
 from ingestion.door import Bounds, Door
 from ingestion.files import served
 from ingestion.key_file import KEYS_FILE, KeyFile, KeyFileError
@@ -32,9 +32,11 @@ from ingestion.spool import Spool, spooled_bytes
 from ingestion.steps import Rules
 from ingestion.telling import Telling
 from monitoring.metrics import INGESTION_SPOOL_BYTES, serve_metrics
+from tidemark.access import check_access
 from tidemark.influxdb import influxdb_config, read_ledger
 from tidemark.kafka import producer_config
 from tidemark.logs import configure_logging, get_logger
+from tidemark.rights import AccessRefused
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS
 
@@ -51,12 +53,11 @@ _LOOK_S = 1.0
 def connect(settings: Settings, on_error: Callable[[KafkaError], None]) -> Producer:
     """Return a durable producer that holds a bounded number of records; it connects by itself."""
     return Producer(
-        producer_config(settings, linger_ms=0)
+        producer_config(settings, linger_ms=0, on_error=on_error)
         | {
             "delivery.timeout.ms": 30_000,
             "queue.buffering.max.messages": 100_000,
             "queue.buffering.max.kbytes": settings.ingestion_max_memory_bytes // 1_024,
-            "error_cb": on_error,
         }
     )
 
@@ -106,7 +107,7 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
     ledgers = Ledgers(_ledger_reader(settings))
     door = _door(settings, keys, salts, delivery, counts, ledgers)
     agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
-    work = asyncio.create_task(_work(delivery, telling, keys, salts, folder / "spool"))
+    work = asyncio.create_task(_work(settings, delivery, telling, keys, salts, folder / "spool"))
     work.add_done_callback(_end_if_failed)
     try:
         yield door
@@ -150,11 +151,34 @@ def _door(
     return Door(bounds, rules, keys, rates, delivery, memory, counts, files, ledgers)
 
 
-async def _work(delivery: Delivery, telling: Telling, keys: KeyFile, salts: Salts, spool: Path) -> None:
+async def _work(
+    settings: Settings, delivery: Delivery, telling: Telling, keys: KeyFile, salts: Salts, spool: Path
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
         tasks.create_task(telling.run())
         tasks.create_task(_look_after(keys, salts, spool))
+        tasks.create_task(_tell_refusals(settings, delivery))
+
+
+async def _tell_refusals(settings: Settings, delivery: Delivery) -> None:
+    """Say by name what Kafka refuses at the start, and while events do not get there; the same once."""
+    told: str | None = None
+    while True:
+        if told != "" or delivery.way is Way.SPOOL:
+            why = await asyncio.to_thread(_refusal, settings)
+            if why and why != told:
+                log.error(why)
+            told = why
+        await asyncio.sleep(_LOOK_S)
+
+
+def _refusal(settings: Settings) -> str:
+    try:
+        check_access(settings, "ingestion")
+    except AccessRefused as error:
+        return str(error)
+    return ""
 
 
 async def _look_after(keys: KeyFile, salts: Salts, spool: Path) -> None:

@@ -181,12 +181,15 @@ class Delivery:
             self._spooling.set()
 
     async def _replay(self) -> None:
+        told = ""
         while True:
             await self._spooling.wait()
             if await self.trouble() is None:
                 if await self._send_oldest():
                     continue
-                log.warning("Kafka answers, and does not take what is in the spool", why=self._why)
+                if self._why != told:
+                    told = self._why
+                    log.warning("Kafka answers, and does not take what is in the spool", why=told)
             await asyncio.sleep(_RETRY_S)
 
     async def trouble(self) -> str | None:

@@ -13,12 +13,14 @@ from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.decode import result_decoder, result_topics
 from sinks.influxdb import TIMEOUT_MS, PointWriter
+from tidemark.access import check_access, named_refusals
 from tidemark.influxdb import influxdb_config
 from tidemark.kafka import ClientConfig, client_config, producer_config
+from tidemark.rights import SINK_GROUP
 from tidemark.settings import Settings
 from tidemark.topics import DEAD_LETTERS
 
-GROUP = "influxdb-sink"
+GROUP = SINK_GROUP
 
 
 def consumer_config(settings: Settings) -> ClientConfig:
@@ -50,7 +52,10 @@ def open_influxdb(settings: Settings) -> InfluxDBClient:
 
 
 def run_influxdb_sink(settings: Settings) -> None:
-    """Write results to InfluxDB until SIGTERM or SIGINT; return within a few seconds after it."""
+    """Write results to InfluxDB until SIGTERM or SIGINT; return within a few seconds after it.
+
+    Raises AccessRefused.
+    """
     stop = threading.Event()
 
     def request_stop(_signal: int, _frame: FrameType | None) -> None:
@@ -59,6 +64,7 @@ def run_influxdb_sink(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
     serve_metrics(settings.metrics_port)
-    with open_influxdb(settings) as client:
+    check_access(settings, "sink")
+    with named_refusals(settings, "sink"), open_influxdb(settings) as client:
         sink = build_sink(settings, Consumer(consumer_config(settings)), client, Batch(), stop)
         sink.run(result_topics(settings))

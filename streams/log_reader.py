@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tidemark.kafka import client_config
+from tidemark.rights import LOG_READER_GROUP
 from tidemark.settings import Settings
 
 #: The broker may take so long for an answer, and for the next records of a log.
@@ -43,7 +44,7 @@ class LogReader:
         self._consumer = Consumer(
             client_config(settings)
             | {
-                "group.id": settings.topic("tidemark-log-reader"),  # needed, but never joined
+                "group.id": settings.topic(LOG_READER_GROUP),  # needed, but never joined
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,

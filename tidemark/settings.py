@@ -1,10 +1,20 @@
 """Every setting of Tidemark, read once from the environment (TIDEMARK_…) or from tidemark.toml."""
 
 import json
+import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+_SECRETS_DIR = "TIDEMARK_SECRETS_DIR"
 
 
 class SettingsError(Exception):
@@ -12,7 +22,11 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """All settings with their defaults: a laptop's, on loopback. The environment wins over the file."""
+    """All settings with their defaults: a laptop's, on loopback.
+
+    The environment wins over the files in TIDEMARK_SECRETS_DIR, one a setting with its variable's name in lower case,
+    and those over tidemark.toml.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="TIDEMARK_", toml_file="tidemark.toml", extra="forbid", frozen=True, hide_input_in_errors=True
@@ -21,6 +35,13 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".tidemark"), description="Server data, logs and caches of the local stack.")
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma separated.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] = "SCRAM-SHA-512"
+    kafka_username: str = Field("", description="With SASL: each part has a user of its own (docs/security.md).")
+    kafka_password: SecretStr = Field(SecretStr(""), validate_default=True)
+    kafka_ca_certificate: FilePath | None = Field(
+        None, description="PEM: who signs the brokers' certificates; default: whom this system trusts."
+    )
     kafka_replication_factor: int = Field(1, ge=1, description="Copies of each partition; 3 in production.")
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Put before each topic and group name.")
 
@@ -114,6 +135,14 @@ class Settings(BaseSettings):
             raise ValueError("expected at least 32 characters, or none")
         return secret
 
+    @field_validator("kafka_password")
+    @classmethod
+    def _goes_with_sasl(cls, password: SecretStr, others: ValidationInfo) -> SecretStr:
+        protocol = others.data.get("kafka_security_protocol", "")
+        if protocol.startswith("SASL") and not (others.data.get("kafka_username") and password.get_secret_value()):
+            raise ValueError(f"expected one, and a TIDEMARK_KAFKA_USERNAME, with {protocol}")
+        return password
+
     @field_validator("gateway_tls_key", "ingestion_tls_key")
     @classmethod
     def _goes_with_the_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
@@ -131,8 +160,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the arguments, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Read the arguments, then the environment, then the secrets, then the file."""
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=os.environ.get(_SECRETS_DIR))
+        return init_settings, env_settings, secrets, TomlConfigSettingsSource(settings_cls)
 
     def topic(self, name: str) -> str:
         """Return a topic's (or a consumer group's) name on the broker."""
@@ -160,6 +190,9 @@ def _as_text(value: object) -> str:
 
 def load_settings() -> Settings:
     """Read the settings. Raises SettingsError with one line a wrong setting."""
+    secrets = os.environ.get(_SECRETS_DIR)
+    if secrets is not None and not Path(secrets).is_dir():
+        raise SettingsError(f"{_SECRETS_DIR}: expected a folder, got {secrets!r}")
     try:
         return Settings()
     except ValidationError as error:

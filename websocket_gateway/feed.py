@@ -8,14 +8,17 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from monitoring.metrics import ERRORS
+from tidemark.access import check_access, is_refusal
 from tidemark.kafka import client_config
 from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate, SessionSummary, decode_alert, decode_metric, decode_session
+from tidemark.rights import GATEWAY_GROUP, AccessRefused
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, METRICS, SESSIONS
 from websocket_gateway.reach import trouble_in
@@ -42,8 +45,9 @@ class Feed:
     """
 
     def __init__(self, settings: Settings, take: Take) -> None:
+        self._settings = settings
         self._config = client_config(settings) | {
-            "group.id": settings.topic("websocket-gateway"),  # the client wants a name; it never joins
+            "group.id": settings.topic(GATEWAY_GROUP),  # the client wants a name; it never joins
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "statistics.interval.ms": STATISTICS_MS,
@@ -70,21 +74,31 @@ class Feed:
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         consumer = Consumer(self._config, logger=logging.getLogger("websocket_gateway.kafka"))
         try:
-            self._assign(consumer)
             while not self._stopping.is_set():
-                results = [result for message in _batch(consumer) if (result := self._decode(message)) is not None]
-                if results:
-                    asyncio.run_coroutine_threadsafe(self._take(results), loop).result()
+                self._assign(consumer)
+                with suppress(AccessRefused):
+                    self._follow(consumer, loop)
         finally:
             consumer.close()
 
+    def _follow(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
+        """Read until it is told to stop. Raises AccessRefused."""
+        while not self._stopping.is_set():
+            results = [result for message in _batch(consumer) if (result := self._decode(message)) is not None]
+            if results:
+                asyncio.run_coroutine_threadsafe(self._take(results), loop).result()
+
     def _assign(self, consumer: Consumer) -> None:
+        told = ""
         while not self._stopping.is_set():
             try:
+                check_access(self._settings, "gateway")
                 positions = [place for topic in self._decoders for place in _positions(consumer, topic)]
-            except KafkaException as error:
+            except (KafkaException, AccessRefused) as error:
                 self.trouble = f"the topics cannot be read yet: {error.args[0]}"
-                log.warning("the topics cannot be read yet", error=str(error.args[0]))
+                if self.trouble != told:
+                    told = self.trouble
+                    log.warning("the topics cannot be read yet", error=str(error.args[0]))
                 self._stopping.wait(RETRY_S)
             else:
                 consumer.assign(positions)
@@ -95,9 +109,11 @@ class Feed:
         self.trouble = trouble_in(statistics)
 
     def _decode(self, message: Message) -> Result | None:
-        """The record's result; None for a record that is none, which is counted and told."""
+        """The record's result; None for a record that is none, which is counted and told. Raises AccessRefused."""
         error, topic, value = message.error(), message.topic(), message.value()
         if error is not None:
+            if is_refusal(error):
+                check_access(self._settings, "gateway")
             _complain(str(error.name()), error=error.str())
         elif topic is not None and isinstance(value, bytes):
             try:
