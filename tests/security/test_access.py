@@ -243,7 +243,7 @@ def test_the_sinks_token_writes_and_the_gateways_reads_and_neither_does_more(sec
         assert refused.value.status == 403
     with pytest.raises(ApiException) as refused:
         read(secured.of("sink"))
-    assert "requires READ" in refused.value.body
+    assert b"requires READ" in refused.value.body
 
 
 # ---- The secrets
