@@ -14,7 +14,8 @@ ANSWER_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 AGAIN_SECONDS = 0.2
 
-#: The answers while a log has no leader, or another than the client knows of: a broker was killed or has come back.
+#: The answers while a log has no leader, or another than the client knows of: a broker was killed or has come back, and
+#: may not know of every partition yet.
 LEADER_MOVES = frozenset(
     {
         KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -22,6 +23,7 @@ LEADER_MOVES = frozenset(
         KafkaError.REPLICA_NOT_AVAILABLE,
         KafkaError._TRANSPORT,
         KafkaError._TIMED_OUT,
+        KafkaError._UNKNOWN_PARTITION,
     }
 )
 
