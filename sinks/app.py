@@ -4,7 +4,6 @@ import signal
 import threading
 from functools import partial
 from types import FrameType
-from typing import Any
 
 from confluent_kafka import Consumer, Producer
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -17,17 +16,18 @@ from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.decode import result_decoder, result_topics
 from sinks.influxdb import TIMEOUT_MS, PointWriter
+from tidemark.access import check_access, named_refusals
 from tidemark.influxdb import influxdb_config
-from tidemark.kafka import client_config, producer_config
+from tidemark.kafka import ClientConfig, client_config, producer_config
+from tidemark.rights import SINK_GROUP
 from tidemark.settings import Settings
 from tidemark.topics import DEAD_LETTERS
 
-#: The sink's group.
-GROUP = "influxdb-sink"
+GROUP = SINK_GROUP
 STATISTICS_MS = 1_000
 
 
-def consumer_config(settings: Settings, stage: str = SINK, group: str = GROUP) -> dict[str, Any]:
+def consumer_config(settings: Settings, stage: str = SINK, group: str = GROUP) -> ClientConfig:
     """Return the settings of a sink's consumer: nothing is committed but by the sink itself."""
     return client_config(settings) | {
         "group.id": settings.topic(group),
@@ -78,9 +78,13 @@ def stop_event() -> threading.Event:
 
 
 def run_influxdb_sink(settings: Settings) -> None:
-    """Write results to InfluxDB until SIGTERM or SIGINT; return within a few seconds after it."""
+    """Write results to InfluxDB until SIGTERM or SIGINT; return within a few seconds after it.
+
+    Raises AccessRefused.
+    """
     stop = stop_event()
     serve_metrics(SINK, settings.metrics_host, settings.metrics_port)
-    with open_influxdb(settings) as client:
+    check_access(settings, "sink")
+    with named_refusals(settings, "sink"), open_influxdb(settings) as client:
         sink = build_sink(settings, Consumer(consumer_config(settings)), client, Batch(), stop)
         sink.run(result_topics(settings))

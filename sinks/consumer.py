@@ -14,6 +14,7 @@ from sinks.background import BackgroundWriter
 from sinks.batch import Batch, Point, Record, Rejected, UnavailableError
 from sinks.dead_letters import DeadLetters
 from sinks.decode import Decode
+from tidemark.access import is_refusal
 from tidemark.logs import get_logger
 
 READ_RECORDS = 500
@@ -56,7 +57,7 @@ class SinkConsumer:
     def run(self, topics: list[str]) -> None:
         """Run until ``stop`` is set, then write what is held and leave the group.
 
-        Raises KafkaException when the consumer cannot go on or a dead letter was not delivered.
+        Raises KafkaException when the consumer cannot go on, a right is missing or a dead letter was not delivered.
         """
         self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         try:
@@ -183,7 +184,7 @@ class SinkConsumer:
         self._batch.clear()
 
     def _report(self, error: KafkaError) -> None:
-        if error.fatal():
+        if error.fatal() or is_refusal(error):
             raise KafkaException(error)
         ERRORS.labels(self._stage, error.name()).inc()
         _log.warning("kafka error", error=error.str())

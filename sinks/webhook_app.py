@@ -11,11 +11,11 @@ from sinks.app import consumer_config, dead_letters, stop_event
 from sinks.batch import Batch
 from sinks.consumer import SinkConsumer
 from sinks.webhook import WebhookWriter, site_alert
+from tidemark.access import check_access, named_refusals
+from tidemark.rights import WEBHOOK_GROUP
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS
 
-#: What each group's name begins with.
-GROUP = "webhook-sink"
 REQUEST_SECONDS = 10.0
 #: An alert waits for others no longer; a batch is what is posted one after the other.
 BATCH_SECONDS, BATCH_ALERTS = 0.05, 20
@@ -23,19 +23,24 @@ BATCH_SECONDS, BATCH_ALERTS = 0.05, 20
 
 def group_of(url: str) -> str:
     """Return an address's consumer group: each has offsets of its own, whatever else there is."""
-    return f"{GROUP}-{blake2b(url.encode(), digest_size=8).hexdigest()}"
+    return f"{WEBHOOK_GROUP}-{blake2b(url.encode(), digest_size=8).hexdigest()}"
 
 
 def run_webhook_sink(settings: Settings) -> None:
-    """Post alerts about sites until SIGTERM or SIGINT; a new address gets those from now on."""
+    """Post alerts about sites until SIGTERM or SIGINT; a new address gets those from now on.
+
+    Raises AccessRefused.
+    """
     stop = stop_event()
     serve_metrics(WEBHOOK, settings.metrics_host, settings.metrics_port)
+    check_access(settings, "webhook")
     topic = settings.topic(ALERTS.name)
     consumer = Consumer(consumer_config(settings, WEBHOOK, group_of(settings.webhook_url)))
-    begin_at_the_end(consumer, topic)
     writer = WebhookWriter(urllib3.PoolManager(), settings.webhook_url, settings.webhook_secret.get_secret_value())
     batch = Batch(max_points=BATCH_ALERTS, max_seconds=BATCH_SECONDS)
-    SinkConsumer(consumer, site_alert, batch, writer.write, dead_letters(settings), stop, WEBHOOK).run([topic])
+    with named_refusals(settings, "webhook"):
+        begin_at_the_end(consumer, topic)
+        SinkConsumer(consumer, site_alert, batch, writer.write, dead_letters(settings), stop, WEBHOOK).run([topic])
 
 
 def begin_at_the_end(consumer: Consumer, topic: str) -> None:

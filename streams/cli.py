@@ -58,6 +58,7 @@ def run() -> None:
     from monitoring.serving import serve_metrics
     from streams.app import build_app
     from streams.stopping import StreamsProcess
+    from tidemark.access import check_access
     from tidemark.settings import load_settings
 
     # Their start-up is sixty lines long; what matters of it the worker says itself.
@@ -67,6 +68,7 @@ def run() -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings()
     serve_metrics(STREAMS, settings.metrics_host, settings.metrics_port)
+    check_access(settings, "streams")
     (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)
     app, outbox = build_app(settings)
     # The windows' state forms no cycles, and looking through millions of visits for some takes a tenth of the time.
@@ -135,16 +137,18 @@ def replay(
 
 @contextmanager
 def _told(command: str, settings: Settings) -> Iterator[None]:
-    """Say in a line why a command that reads Kafka could not go on, and exit with 1."""
+    """Say in a line why a command that reads Kafka could not go on, and exit with 1. Raises AccessRefused."""
     from confluent_kafka import KafkaException
 
     from streams.log_reader import why
     from streams.replay.output import TopicRefused
+    from tidemark.access import check_access
 
     try:
         yield
     except TopicRefused as error:
         raise typer.BadParameter(str(error), param_hint="--topic") from None
     except (KafkaException, TimeoutError) as error:
+        check_access(settings, "operator")
         typer.echo(f"tidemark {command}: {why(error, settings.kafka_bootstrap_servers)}", err=True)
         raise typer.Exit(1) from None

@@ -3,8 +3,18 @@
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import DirectoryPath, Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    DirectoryPath,
+    Field,
+    FilePath,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,7 +30,11 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """All settings with their defaults: a laptop's, on loopback. The environment wins over the files."""
+    """All settings with their defaults: a laptop's, on loopback.
+
+    The environment wins over the files in TIDEMARK_SECRETS_DIR, one a setting named after its variable,
+    and those over tidemark.toml.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="TIDEMARK_", toml_file="tidemark.toml", extra="forbid", frozen=True, hide_input_in_errors=True
@@ -32,6 +46,13 @@ class Settings(BaseSettings):
     )
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma separated.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] = "SCRAM-SHA-512"
+    kafka_username: str = Field("", description="With SASL: each part has a user of its own (docs/security.md).")
+    kafka_password: SecretStr = Field(SecretStr(""), validate_default=True)
+    kafka_ca_certificate: FilePath | None = Field(
+        None, description="PEM: who signs the brokers' certificates; default: whom this system trusts."
+    )
     kafka_replication_factor: int = Field(1, ge=1, description="Copies of each partition; 3 in production.")
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Put before each topic and group name.")
 
@@ -147,6 +168,14 @@ class Settings(BaseSettings):
         if 0 < len(secret.get_secret_value()) < 32:
             raise ValueError("expected at least 32 characters, or none")
         return secret
+
+    @field_validator("kafka_password")
+    @classmethod
+    def _goes_with_sasl(cls, password: SecretStr, others: ValidationInfo) -> SecretStr:
+        protocol = others.data.get("kafka_security_protocol", "")
+        if protocol.startswith("SASL") and not (others.data.get("kafka_username") and password.get_secret_value()):
+            raise ValueError(f"expected one, and a TIDEMARK_KAFKA_USERNAME, with {protocol}")
+        return password
 
     @field_validator("gateway_tls_key", "ingestion_tls_key")
     @classmethod

@@ -14,12 +14,13 @@ from streams.alerts.past import Found, find
 from streams.alerts.rules import RulesError, SiteRule, read_rules
 from streams.alerts.worker import PATIENCE_SECONDS, AlertsWorker
 from streams.log_reader import LogReader
+from tidemark.access import check_access, named_refusals
 from tidemark.kafka import client_config, producer_config
+from tidemark.rights import ALERTS_GROUP
 from tidemark.settings import Settings
 from tidemark.topics import METRICS
 
-#: Also the transactional id: there is one.
-GROUP = "tidemark-alerts"
+GROUP = ALERTS_GROUP
 #: The broker ends a transaction that takes longer (ms): until then readers of the topic wait.
 TRANSACTION_MS = 10_000
 
@@ -33,7 +34,7 @@ def load_rules(path: Path) -> list[SiteRule]:
 
 
 def run_alerts(settings: Settings) -> None:
-    """Judge finals until SIGTERM or SIGINT. Raises RulesError before anything is read."""
+    """Judge finals until SIGTERM or SIGINT. Raises RulesError before anything is read, AccessRefused."""
     rules = load_rules(settings.alert_rules)
     stop = threading.Event()
 
@@ -43,6 +44,7 @@ def run_alerts(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
     serve_metrics(SITE_ALERTS, settings.metrics_host, settings.metrics_port)
+    check_access(settings, "alerts")
     producer = Producer(
         producer_config(settings, linger_ms=0)
         | {"transactional.id": settings.topic(GROUP), "transaction.timeout.ms": TRANSACTION_MS}
@@ -55,7 +57,8 @@ def run_alerts(settings: Settings) -> None:
             "auto.offset.reset": "error",  # what retention deletes meanwhile must not be passed over in silence
         }
     )
-    with closing(consumer), closing(LogReader(settings, PATIENCE_SECONDS)) as reader:
+    reading = closing(LogReader(settings, PATIENCE_SECONDS))
+    with named_refusals(settings, "alerts"), closing(consumer), reading as reader:
         AlertsWorker(settings, rules, consumer, producer, reader, stop).run()
 
 
