@@ -210,7 +210,7 @@ def test_a_worker_that_dies_is_replaced(door: DoorPart) -> None:
     before = set(door.workers())
     os.kill(min(before), signal.SIGKILL)
     door.wait_until(lambda: len(door.workers()) == 2 and set(door.workers()) != before)
-    door.wait_until(lambda: door.log.count("Started worker-") == 3)
+    door.wait_until(lambda: door.log.count(' runtime-1"') == 3)
     for _ in range(10):
         assert ask(url(door.settings), page_view())[0] == 200
 
