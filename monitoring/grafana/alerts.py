@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from monitoring.grafana.model import Dashboard, Panel, PromQL, Row, Threshold
+from monitoring.grafana.model import Dashboard, Panel, PromQL, Row, Threshold, Unit
 from monitoring.grafana.promql import or_zero, rate, series
 from monitoring.metrics import ALERTS, CHECKPOINT_TIME, CONNECTION_LIMIT, CONNECTIONS, WATERMARK_DELAY
 
@@ -26,7 +26,7 @@ def _firing(title: str, matchers: str, description: str, colour: str) -> Panel:
 
 
 def _limit(
-    alert: str, unit: str, limit: float, query: PromQL, description: str, *, maximum: float | None = None
+    alert: str, unit: Unit, limit: float, query: PromQL, description: str, *, maximum: float | None = None
 ) -> Panel:
     runbook = re.sub(r"(?<!^)(?=[A-Z])", "-", alert).lower()
     return Panel(

@@ -1,7 +1,7 @@
 """The dashboard of the web sites' own numbers, from what the sink has written to InfluxDB: finals, visits, alerts."""
 
 from monitoring.grafana import flux
-from monitoring.grafana.model import Dashboard, Flux, Kind, Panel, Row
+from monitoring.grafana.model import Dashboard, Flux, Kind, Panel, Row, Unit
 from tidemark.counts import EVENTS_AT_THE_DOOR
 from tidemark.results import (
     ACTIVE_USERS,
@@ -16,7 +16,7 @@ from tidemark.results import (
 )
 
 #: Title, measurement, unit, description.
-_NUMBERS = (
+_NUMBERS: tuple[tuple[str, str, Unit, str], ...] = (
     ("Page views", PAGE_VIEWS_PER_SECOND, "ops", "Page views a second, in windows of 5 s."),
     ("Active users", ACTIVE_USERS, "short", "Distinct visitors with any event, in windows of 5 s."),
     ("Bounce rate", BOUNCE_RATE, "percent", "Of the visits with an event in 5 s, the share with one page view so far."),
@@ -26,7 +26,7 @@ _NUMBERS = (
 )
 
 
-def _newest(title: str, measurement: str, unit: str, description: str) -> Panel:
+def _newest(title: str, measurement: str, unit: Unit, description: str) -> Panel:
     return Panel(
         title=f"{title}, newest",
         description=f"{description} The newest final of each site.",
@@ -39,7 +39,7 @@ def _newest(title: str, measurement: str, unit: str, description: str) -> Panel:
     )
 
 
-def _over_time(title: str, measurement: str, unit: str, description: str) -> Panel:
+def _over_time(title: str, measurement: str, unit: Unit, description: str) -> Panel:
     return Panel(
         title=title,
         description=f"{description} Finals, averaged where there are more than can be drawn.",

@@ -8,6 +8,8 @@ from msgspec import Struct
 COLUMNS = 24
 
 Kind = Literal["timeseries", "stat", "bargauge", "table", "state-timeline"]
+#: Grafana's names; percent is of 0 to 100, percentunit of 0 to 1, cpm is a minute, ops and reqps are a second.
+Unit = Literal["s", "ms", "bytes", "Bps", "ops", "reqps", "cpm", "percent", "percentunit", "short", "string"]
 
 
 class PromQL(Struct, frozen=True):
@@ -32,15 +34,16 @@ class Threshold(Struct, frozen=True):
 
 
 class Panel(Struct, frozen=True, kw_only=True):
-    """One panel; ``unit`` is one of Grafana's names, ``width`` and ``height`` are in cells of its grid.
+    """One panel; ``width`` and ``height`` are in cells of Grafana's grid, ``minimum`` and ``maximum`` of its scale.
 
-    ``label`` names a series by one of its labels, for Flux, whose queries have no legend. ``texts`` are shown instead
-    of these values.
+    ``label``: a series is called what this label of it says, for Flux, whose queries have no legend. ``texts``: a value
+    with the text and colour that are shown for it. ``empty`` is shown where there is nothing. All queries are of one
+    language.
     """
 
     title: str
     description: str
-    unit: str
+    unit: Unit
     queries: tuple[PromQL | Flux, ...]
     kind: Kind = "timeseries"
     width: int = 8

@@ -161,11 +161,11 @@ _KAFKA = Row(
         ),
         Panel(
             title="InfluxDB's memory",
-            description="What InfluxDB's process has, and what of it is its heap in use: it grows with the number "
+            description="What InfluxDB's process has from the system, and what of it is its heap in use: it grows with the number "
             "of series.",
             unit="bytes",
             queries=(
-                PromQL(series("process_resident_memory_bytes", _INFLUXDB), "resident {{instance}}"),
+                PromQL(series("go_memstats_sys_bytes", _INFLUXDB), "process {{instance}}"),
                 PromQL(series("go_memstats_heap_inuse_bytes", _INFLUXDB), "heap {{instance}}"),
             ),
         ),
