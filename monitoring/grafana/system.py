@@ -161,8 +161,8 @@ _KAFKA = Row(
         ),
         Panel(
             title="InfluxDB's memory",
-            description="What InfluxDB's process has from the system, and what of it is its heap in use: it grows with the number "
-            "of series.",
+            description="What InfluxDB's process has from the system, and what of it is its heap in use: it grows "
+            "with the number of series.",
             unit="bytes",
             queries=(
                 PromQL(series("go_memstats_sys_bytes", _INFLUXDB), "process {{instance}}"),
