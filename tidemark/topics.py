@@ -72,5 +72,7 @@ CHECKPOINTS = Topic(
     cleanup="compact",
     config={"segment.bytes": str(32 * MIB), "min.cleanable.dirty.ratio": "0.1"},
 )
+#: What the rules for sites know of each partition of METRICS, in the partition of the same number.
+ALERT_CHECKPOINTS = Topic("alert-checkpoints", METRICS.partitions, None, cleanup="compact", config=CHECKPOINTS.config)
 
-ALL = (EVENTS, BOTS, DOOR_COUNTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS)
+ALL = (EVENTS, BOTS, DOOR_COUNTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS, ALERT_CHECKPOINTS)

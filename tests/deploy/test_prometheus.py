@@ -51,7 +51,7 @@ def test_prometheus_sees_every_part_evaluates_every_rule_and_has_what_each_panel
     assert settings.metrics_port is not None
     assert settings.kafka_metrics_port is not None
     up = tidemark("up", "--prometheus", "--workers", "2", "--rate", "50")
-    ports = [Address("127.0.0.1", settings.metrics_port + n) for n in range(5)]
+    ports = [Address("127.0.0.1", settings.metrics_port + n) for n in range(6)]
     watched = {
         "kafka": [Address("127.0.0.1", settings.kafka_metrics_port)],
         "influxdb": [influxdb_address(settings.influxdb_url)],
@@ -59,7 +59,8 @@ def test_prometheus_sees_every_part_evaluates_every_rule_and_has_what_each_panel
         "streams": ports[:2],
         "sinks": ports[2:3],
         "gateway": ports[3:4],
-        "ingestion": ports[4:],
+        "ingestion": ports[4:5],
+        "alerts": ports[5:],
     }
     expected = {job: {str(address): "up" for address in addresses} for job, addresses in watched.items()}
     wait.until(lambda: _targets(settings) == expected, 90, lambda: f"{_targets(settings)} is not {expected}")
@@ -79,7 +80,7 @@ def test_prometheus_sees_every_part_evaluates_every_rule_and_has_what_each_panel
 
 def test_a_missing_program_is_named_only_if_it_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = local_settings(tmp_path).model_copy(
-        update={"metrics_port": free_ports(6), "prometheus_port": free_ports(2)}
+        update={"metrics_port": free_ports(7), "prometheus_port": free_ports(2)}
     )
     monkeypatch.setenv("PATH", str(tmp_path))
     assert part_problems(settings, Options()) == []
