@@ -37,7 +37,7 @@ def measured_while_it_runs(settings: Settings) -> None:
     """Wait until every part has told all it will, one event for the door included; then look at it."""
     assert settings.metrics_port is not None
     urls = {part: f"http://127.0.0.1:{settings.metrics_port + n}/metrics" for n, part in enumerate(_RUNNING)}
-    wait.until(lambda: _is_sent(settings), 90, "the door takes no event")
+    wait.until(lambda: send_an_event(settings), 90, "the door takes no event")
     seen: dict[str, Told] = {}
 
     def all_is_told() -> bool:
@@ -60,7 +60,8 @@ def _missing(seen: dict[str, Told]) -> Iterator[object]:
             yield part, name, value
 
 
-def _is_sent(settings: Settings) -> bool:
+def send_an_event(settings: Settings) -> bool:
+    """Send one to the door; say whether it was taken."""
     url, body = (
         f"http://127.0.0.1:{settings.ingestion_port}/event",
         json.dumps(page_view(timestamp=time.time_ns() // 1_000_000)).encode(),
