@@ -204,13 +204,14 @@ async def _work(
 
 async def _tell_refusals(settings: Settings, delivery: Delivery) -> None:
     """Say by name what Kafka refuses at the start, and while events do not get there; the same once."""
-    told: str | None = None
+    told, refused = "", True
     while True:
-        if told != "" or delivery.way is Way.SPOOL:
+        if refused or delivery.way is Way.SPOOL:
             why = await asyncio.to_thread(_refusal, settings)
-            if why and why != told:
+            refused = bool(why)
+            if why and why != told:  # in between nobody may have answered
+                told = why
                 log.error(why)
-            told = why
         await asyncio.sleep(_LOOK_S)
 
 
