@@ -199,7 +199,6 @@ async def _work(
         tasks.create_task(_look_after(keys, salts, spool))
         tasks.create_task(_tell_refusals(settings, delivery))
         tasks.create_task(watch_event_loop(INGESTION))
-        tasks.create_task(_tell_refusals(settings, delivery))
 
 
 async def _tell_refusals(settings: Settings, delivery: Delivery) -> None:
