@@ -244,7 +244,8 @@ def _end_if_failed(work: "asyncio.Task[None]") -> None:
 
 def load(settings: Settings, parent: int, json_logs: bool, rates: mmap.mmap) -> Application:
     """Return a worker's application, in the worker's process, which ends when its parent does."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # Not SIGTERM: in a worker that still starts the server would wait for ever. Nothing accepted is lost by it.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit("the parent has gone")
     configure_logging(json=json_logs)
