@@ -4,15 +4,9 @@ import time
 from functools import partial
 
 from confluent_kafka import Message, Producer
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not say what it exports
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
 
 from tests.support import wait
+from tests.support.topic_settings import set_of_topic
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS, TICK_HEADER
@@ -26,7 +20,8 @@ def close_all(settings: Settings) -> None:
 
     The topic takes the producer's timestamps from now on: for the streams and the reference they are append times.
     """
-    _take_producers_timestamps(settings)
+    # From now on it takes the producer's timestamps.
+    set_of_topic(settings, EVENTS, "message.timestamp.type", "CreateTime")
     producer = Producer(client_config(settings) | {"acks": "all"})
     ahead_ms = time.time_ns() // 1_000_000 + AHEAD_MS
     wait.until(partial(_ticked, producer, settings, ahead_ms), 20.0, "the topic does not take a producer's timestamps")
@@ -50,11 +45,3 @@ def _ticked(producer: Producer, settings: Settings, ahead_ms: int) -> bool:
         )
     producer.flush(20)
     return times == [ahead_ms] * EVENTS.partitions
-
-
-def _take_producers_timestamps(settings: Settings) -> None:
-    entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, settings.topic(EVENTS.name), incremental_configs=[entry])
-    admin = AdminClient(client_config(settings))  # kept until it is done
-    [done] = admin.incremental_alter_configs([resource]).values()
-    done.result(20)

@@ -1,0 +1,59 @@
+"""docs/drills.md: the drills as they were measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+HEAD = """\
+| alert | fault | fires after | removed | over after | too |
+|---|---|---:|---|---:|---|"""
+
+_TEXT = """\
+# Each alert fired by a real fault
+
+`python -m tests.faults.drills` (in `.venv`; as root, for a disk of its own) made this table: `tidemark up --prometheus`
+as it is shipped, with its 200 events/s, on real servers, and the real Prometheus with our rules, unaltered. Only two
+limits are small, so that a laptop reaches them: `TIDEMARK_GATEWAY_MAX_CONNECTIONS` is 20,
+`TIDEMARK_INGESTION_SPOOL_BYTES` 4 MiB.
+
+Each fault stays until Prometheus' API says that its alerts fire, and is removed as [the runbook](runbooks/README.md)
+says. *Fires after*: seconds from the fault to that answer. *Over after*: from the fault's removal until the API says
+that the alert does not fire. *Too*: what else fired meanwhile, but for what the other faults of its round were to fire:
+{rounds} rounds, each of faults that were there at the same time.
+
+`--alert NAME` does the drill of one alert, `--screenshots FOLDER` makes the pictures in
+[the runbooks' list](runbooks/README.md).
+
+{table}
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an alert, in seconds; None: it did not fire, or was not over, in time."""
+
+    alert: str
+    fault: str
+    remedy: str
+    fired_s: float | None
+    resolved_s: float | None
+    others: list[str]
+
+    def is_good(self) -> bool:
+        """Say whether it fired and was over."""
+        return self.fired_s is not None and self.resolved_s is not None
+
+
+def line(outcome: Outcome) -> str:
+    """Return an alert's line of the table."""
+    others = ", ".join(outcome.others) or "–"
+    times = [_seconds(outcome.fired_s), _seconds(outcome.resolved_s)]
+    return f"| {outcome.alert} | {outcome.fault} | {times[0]} | {outcome.remedy} | {times[1]} | {others} |"
+
+
+def write_report(path: Path, outcomes: list[Outcome], rounds: int) -> None:
+    """Write the table, which must be complete."""
+    path.write_text(_TEXT.format(rounds=rounds, table="\n".join([HEAD, *map(line, outcomes)])))
+
+
+def _seconds(measured: float | None) -> str:
+    return "never" if measured is None else f"{measured:.0f} s"
