@@ -12,12 +12,13 @@ from tempfile import TemporaryDirectory
 from tests.conftest import ROOT
 from tests.faults.drills.pictures import take_healthy
 from tests.faults.drills.platform import running_platform, small_disk
-from tests.faults.drills.report import HEAD, Outcome, line, write_report
+from tests.faults.drills.report import HEAD, Measured, Outcome, line
 from tests.faults.drills.rows import DISK, DRILLS, ROUNDS, Drill
-from tests.faults.drills.run import Drilling
+from tests.faults.drills.run import QUIET_SECONDS, Drilling
 from tests.faults.drills.watch import Watch
 from tidemark.logs import configure_logging
 
+STATE = ROOT / ".tidemark" / "drills.json"
 REPORT = ROOT / "docs" / "drills.md"
 
 Round = tuple[Drill, ...]
@@ -35,12 +36,10 @@ def main() -> None:
     if not rounds:
         parser.error(f"none of {', '.join(alert.name for drill in DRILLS for alert in drill.alerts)}")
     with TemporaryDirectory(prefix="tidemark-drills-") as scratch:
-        outcomes = run(rounds, Path(scratch), options.screenshots)
+        outcomes = run(rounds, Path(scratch), options.screenshots, measured := Measured(STATE))
     say("\n".join([HEAD, *map(line, outcomes)]))
-    good = all(outcome.is_good() for outcome in outcomes)
-    if good and rounds == ROUNDS:
-        write_report(REPORT, outcomes, len(rounds))
-    sys.exit(0 if good else 1)
+    measured.write_report(REPORT, [(alert.name, drill.fault) for drill in DRILLS for alert in drill.alerts])
+    sys.exit(0 if all(outcome.is_good() for outcome in outcomes) else 1)
 
 
 def chosen(names: list[str] | None) -> tuple[Round, ...]:
@@ -52,7 +51,7 @@ def chosen(names: list[str] | None) -> tuple[Round, ...]:
     return tuple(drills for drills in wanted if drills)
 
 
-def run(rounds: tuple[Round, ...], folder: Path, pictures: Path | None) -> list[Outcome]:
+def run(rounds: tuple[Round, ...], folder: Path, pictures: Path | None, measured: Measured) -> list[Outcome]:
     """Run the platform and one round after the other in it; return what became of each alert."""
     outcomes: list[Outcome] = []
     with ExitStack() as stack:
@@ -60,13 +59,14 @@ def run(rounds: tuple[Round, ...], folder: Path, pictures: Path | None) -> list[
         platform = stack.enter_context(running_platform(folder, disk))
         say("the platform is up")
         watch = Watch(platform.settings)
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+            watch.wait_until_quiet([alert for drill in DRILLS for alert in drill.alerts], QUIET_SECONDS)
+            take_healthy(platform.settings, pictures)
         for drills in rounds:
-            drilling = Drilling(platform, watch, drills, pictures, say)
-            drilling.wait_until_quiet()
-            if pictures is not None and drills == rounds[0]:
-                pictures.mkdir(parents=True, exist_ok=True)
-                take_healthy(platform.settings, pictures)
-            outcomes += run_round(drills, drilling)
+            done = run_round(drills, Drilling(platform, watch, drills, pictures, say))
+            measured.add(done)
+            outcomes += done
     return outcomes
 
 

@@ -20,11 +20,15 @@ from tidemark.topics import CHECKPOINTS
 PERIOD_SECONDS, SHARE = 0.5, 0.02
 #: Bad records a second, beside the 200 good events a second of `tidemark up`.
 BAD_RATE = 100
+#: More than a slowed worker takes.
+FLOOD_RATE = 2_000
 #: Events a second at the door while the broker hangs.
 DOOR_RATE = 50
 #: So much of the gateway's limit is used, and so much of the disk left.
 CROWDED = 0.9
 LEFT = 0.06
+#: The largest batch that a topic takes, and Kafka's default.
+MOST_BYTES, KAFKAS_MOST_BYTES = "max.message.bytes", "1048588"
 
 
 @contextmanager
@@ -87,21 +91,36 @@ def _slow(pid: int, healed: threading.Event) -> None:
 
 
 @contextmanager
-def bad_records(platform: Platform) -> Iterator[None]:
-    """A sender's records are no events; in the end it sends none."""
-    load = ("simulate", "--rate", str(BAD_RATE), "--bad", "100%")
-    with running(platform.settings, platform.folder / "bad.log", *load):
+def worker_flooded(platform: Platform) -> Iterator[None]:
+    """The only worker has a small share of a core, and a crowd comes; in the end it has a whole one, and they stay."""
+    with _load(platform, "flood", "--rate", str(FLOOD_RATE)), worker_slowed(platform):
         yield
 
 
 @contextmanager
-def no_checkpoints(platform: Platform) -> Iterator[None]:
-    """The broker takes nothing for the checkpoints: fewer copies are in sync than must be."""
-    set_of_topic(platform.settings, CHECKPOINTS, "min.insync.replicas", "2")
+def bad_records(platform: Platform) -> Iterator[None]:
+    """A sender's records are no events; in the end it sends none."""
+    with _load(platform, "bad", "--rate", str(BAD_RATE), "--bad", "100%"):
+        yield
+
+
+@contextmanager
+def _load(platform: Platform, name: str, *options: str) -> Iterator[None]:
+    """Send more events than `tidemark up` does; who sends them must live until the end."""
+    settings = platform.settings.model_copy(update={"metrics_port": None})
+    with running(settings, platform.folder / f"{name}.log", "simulate", *options) as simulator:
+        yield
+        assert simulator.process.poll() is None, simulator.log
+
+
+@contextmanager
+def checkpoints_refused(platform: Platform) -> Iterator[None]:
+    """The broker takes no checkpoint: its worker dies of that as often as it is started."""
+    set_of_topic(platform.settings, CHECKPOINTS, MOST_BYTES, "1")
     try:
         yield
     finally:
-        set_of_topic(platform.settings, CHECKPOINTS, "min.insync.replicas", "1")
+        set_of_topic(platform.settings, CHECKPOINTS, MOST_BYTES, KAFKAS_MOST_BYTES)
 
 
 @contextmanager

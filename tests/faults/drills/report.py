@@ -1,6 +1,8 @@
 """docs/drills.md: the drills as they were measured."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HEAD = """\
@@ -17,10 +19,10 @@ limits are small, so that a laptop reaches them: `TIDEMARK_GATEWAY_MAX_CONNECTIO
 
 Each fault stays until Prometheus' API says that its alerts fire, and is removed as [the runbook](runbooks/README.md)
 says. *Fires after*: seconds from the fault to that answer. *Over after*: from the fault's removal until the API says
-that the alert does not fire. *Too*: what else fired meanwhile, but for what the other faults of its round were to fire:
-{rounds} rounds, each of faults that were there at the same time.
+that the alert does not fire. *Too*: what else fired meanwhile, but for what other faults were to fire that were there
+at the same time.
 
-`--alert NAME` does the drill of one alert, `--screenshots FOLDER` makes the pictures in
+`--alert NAME` does one alert's drill, and puts its line here; `--screenshots FOLDER` makes the pictures in
 [the runbooks' list](runbooks/README.md).
 
 {table}
@@ -50,9 +52,24 @@ def line(outcome: Outcome) -> str:
     return f"| {outcome.alert} | {outcome.fault} | {times[0]} | {outcome.remedy} | {times[1]} | {others} |"
 
 
-def write_report(path: Path, outcomes: list[Outcome], rounds: int) -> None:
-    """Write the table, which must be complete."""
-    path.write_text(_TEXT.format(rounds=rounds, table="\n".join([HEAD, *map(line, outcomes)])))
+class Measured:
+    """What was measured of each alert and fault at the last good drill; kept in a file between runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        known = json.loads(path.read_text()) if path.exists() else []
+        self._outcomes = {(one["alert"], one["fault"]): Outcome(**one) for one in known}
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Remember the good ones."""
+        self._outcomes |= {(one.alert, one.fault): one for one in outcomes if one.is_good()}
+        self._path.parent.mkdir(exist_ok=True)
+        self._path.write_text(json.dumps([asdict(one) for one in self._outcomes.values()]))
+
+    def write_report(self, path: Path, rows: Iterable[tuple[str, str]]) -> None:
+        """Write the table of these alerts and faults, if all of them were measured."""
+        if all(row in self._outcomes for row in rows):
+            path.write_text(_TEXT.format(table="\n".join([HEAD, *(line(self._outcomes[row]) for row in rows)])))
 
 
 def _seconds(measured: float | None) -> str:

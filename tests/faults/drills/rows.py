@@ -57,16 +57,16 @@ ROUNDS: tuple[tuple[Drill, ...], ...] = (
             "the only worker has 2 % of a core",
             "it has all it wants",
             causes.worker_slowed,
-            (Alert("LatencyHigh"), Alert("LagGrowing", {"stage": "streams"})),
+            (Alert("LatencyHigh"),),
         ),
         DISK,
     ),
     (
         Drill(
-            "too few copies of `stream-checkpoints` in sync",
-            "they are enough",
-            causes.no_checkpoints,
-            (Alert("CheckpointTooOld"),),
+            "the only worker has 2 % of a core when 2,000 events/s more come",
+            "it has all it wants",
+            causes.worker_flooded,
+            (Alert("LagGrowing", {"stage": "streams"}),),
         ),
     ),
     (
@@ -74,7 +74,15 @@ ROUNDS: tuple[tuple[Drill, ...], ...] = (
             "the only broker hangs (SIGSTOP), 50 events/s come to the door",
             "`kill -9`: it is started again",
             causes.broker_hung,
-            (Alert("SpoolFilling"), Alert("WatermarkStuck")),
+            (Alert("SpoolFilling"), Alert("WatermarkStuck"), Alert("CheckpointTooOld")),
+        ),
+    ),
+    (
+        Drill(
+            "the broker refuses checkpoints (`max.message.bytes`): the worker dies as often as it is started",
+            "the topic's limit is as before",
+            causes.checkpoints_refused,
+            (Alert("PartDown", {"job": "streams"}),),
         ),
     ),
 )

@@ -35,23 +35,22 @@ class Drilling:
         self._say = say
         self._awaited = [alert for drill in drills for alert in drill.alerts]
 
-    def wait_until_quiet(self) -> None:
-        """Wait until none of the round's alerts fires or soon may: it would not be the fault's."""
-        assert self._watch.wait_until_quiet(self._awaited, QUIET_SECONDS), "alerts fire without a fault"
-
     def do(self, drill: Drill) -> list[Outcome]:
         """Cause the fault, wait until its alerts fire, remove it, wait until they do not."""
+        if not self._watch.wait_until_quiet(drill.alerts, QUIET_SECONDS):
+            self._say(f"not done, its alerts fire without it: {drill.fault}")
+            return [Outcome(alert.name, drill.fault, drill.remedy, None, None, []) for alert in drill.alerts]
         caused = time.monotonic()
         with drill.cause(self._platform):
             self._say(f"fault: {drill.fault}")
-            fired = {alert.name: self._fired(alert, caused) for alert in drill.alerts}
+            fired = [self._fired(alert, caused) for alert in drill.alerts]
             removed = time.monotonic()
         self._say(f"removed: {drill.fault}")
-        over = {alert.name: self._resolved(alert, removed) for alert in drill.alerts}
+        over = [self._resolved(alert, removed) for alert in drill.alerts]
         others = self._watch.others(caused, self._awaited)
         return [
-            Outcome(alert.name, drill.fault, drill.remedy, fired[alert.name], over[alert.name], others)
-            for alert in drill.alerts
+            Outcome(alert.name, drill.fault, drill.remedy, fired_s, over_s, others)
+            for alert, fired_s, over_s in zip(drill.alerts, fired, over, strict=True)
         ]
 
     def stop(self) -> None:
