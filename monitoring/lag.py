@@ -17,6 +17,7 @@ class _Partition(Struct):
     fetch_state: str
     consumer_lag: int
     consumer_lag_stored: int
+    committed_offset: int
 
 
 class _Topic(Struct):
@@ -29,13 +30,25 @@ class _Statistics(Struct):
 
 _decode = msgspec.json.Decoder(_Statistics).decode
 
+#: Where logs end that were not read when they were asked, by stage, topic and partition.
+_ends: dict[tuple[str, str, int], int] = {}
+
+
+def note_end(stage: str, topic: str, partition: int, end: int) -> None:
+    """Note where the log of a paused partition ends: the statistics know only what is read of it."""
+    _ends[stage, topic, partition] = end
+
 
 def tell_lag(stage: str, statistics: str, dealt_with: DealtWith) -> None:
     """Set the lag of each partition that is read; a partition of which nothing was dealt with yet has none."""
     for name, topic in _decode(statistics).topics.items():
         for each in topic.partitions.values():
             lag = each.consumer_lag if dealt_with == "committed" else each.consumer_lag_stored
+            end = _ends.get((stage, name, each.partition))
+            if end is not None and each.committed_offset >= 0:
+                lag = max(lag, end - each.committed_offset)
             if each.fetch_state == _READING and lag >= 0:
                 LAG.labels(stage, name, each.partition).set(lag)
             elif each.fetch_state != _READING:
                 LAG.remove(stage, name, each.partition)
+                _ends.pop((stage, name, each.partition), None)

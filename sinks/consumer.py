@@ -9,6 +9,7 @@ from typing import Any
 import stamina
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from monitoring.lag import note_end
 from monitoring.metrics import DEAD_LETTERS, ERRORS, EVENTS, LATENCY, SINK_RETRIES
 from sinks.background import BackgroundWriter
 from sinks.batch import Batch, Point, Record, Rejected, UnavailableError
@@ -19,6 +20,7 @@ from tidemark.logs import get_logger
 
 READ_RECORDS = 500
 READ_SECONDS = 0.1
+ENDS_SECONDS = 1.0
 
 _retry_for_ever = stamina.RetryingCaller(attempts=None, timeout=None, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2)
 _log = get_logger("sinks.consumer")
@@ -133,7 +135,17 @@ class SinkConsumer:
         # A consumer that does not poll is thrown out of its group; paused, it gets no records but serves rebalances.
         if (message := self._consumer.poll(0)) is not None:
             self._take(message)
+        self._note_ends()
         self._write()
+
+    def _note_ends(self) -> None:
+        """Note where the logs end: a paused consumer does not see them grow, and its lag would stand still."""
+        for topic, partition in self._assignment:
+            try:
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), ENDS_SECONDS)
+            except KafkaException:
+                return  # the broker is away, too
+            note_end(self._stage, topic, partition, end)
 
     def _write_or_leave(self) -> None:
         try:

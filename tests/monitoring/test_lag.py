@@ -5,11 +5,12 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-from monitoring.lag import DealtWith, tell_lag
+from monitoring.lag import DealtWith, note_end, tell_lag
 
 
 def partition(number: int, **known: Any) -> dict[str, Any]:
-    return {"partition": number, "fetch_state": "active", "consumer_lag": -1, "consumer_lag_stored": -1} | known
+    nothing = {"consumer_lag": -1, "consumer_lag_stored": -1, "committed_offset": -1001}
+    return {"partition": number, "fetch_state": "active"} | nothing | known
 
 
 def tell(*partitions: dict[str, Any], dealt_with: DealtWith = "committed") -> list[float | None]:
@@ -33,3 +34,12 @@ def test_it_is_what_is_not_committed_or_not_handed_over() -> None:
 def test_a_partition_that_is_not_read_has_none() -> None:
     assert tell(partition(1), partition(2, consumer_lag=3)) == [None, 3]
     assert tell(partition(2, consumer_lag=3, fetch_state="stopped")) == [None]
+
+
+def test_a_paused_partition_is_behind_the_end_that_was_asked_for() -> None:
+    paused = partition(3, consumer_lag=7, committed_offset=100)
+    note_end("a-stage", "t", 3, 150)
+    assert tell(paused) == [50]
+    assert tell(partition(3, consumer_lag=7, committed_offset=160)) == [7]
+    assert tell(partition(3, fetch_state="stopped")) == [None]
+    assert tell(paused) == [7]

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
+from prometheus_client import REGISTRY
 
 from deploy.local.provision import create_bucket
 from sinks.app import GROUP
@@ -22,6 +23,8 @@ from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import SESSIONS
 
+LAG = "analytics_pipeline_lag_records"
+
 
 def stored_visits(settings: Settings) -> int:
     return points(settings, "sessions", "visit_id")
@@ -31,6 +34,12 @@ def members(settings: Settings) -> set[str]:
     admin = AdminClient({str(name): value for name, value in client_config(settings).items() if "topics" not in name})
     group = settings.topic(GROUP)
     return {member.member_id for member in admin.describe_consumer_groups([group])[group].result(10).members}
+
+
+def told_lag(settings: Settings) -> float:
+    labels = {"stage": "sink", "topic": settings.topic(SESSIONS.name)}
+    told = [REGISTRY.get_sample_value(LAG, labels | {"partition": str(n)}) for n in range(SESSIONS.partitions)]
+    return sum(lag or 0 for lag in told)
 
 
 def test_influxdb_away_for_a_while_loses_nothing_and_the_place_is_held(own_influxdb: OwnStack, tmp_path: Path) -> None:
@@ -47,10 +56,10 @@ def test_influxdb_away_for_a_while_loses_nothing_and_the_place_is_held(own_influ
         assert stored_visits(settings) == 5_100
 
 
-def test_while_influxdb_is_away_the_sink_stays_in_its_group(own_influxdb: OwnStack) -> None:
+def test_while_influxdb_is_away_the_sink_stays_in_its_group_and_its_lag_is_told(own_influxdb: OwnStack) -> None:
     settings = own_influxdb.settings
     with sink_thread(settings, Batch(), {"max.poll.interval.ms": 6_000}):
-        send(settings, SESSIONS, visits(1))
+        send(settings, SESSIONS, visits(200))  # some to each partition
         wait_until_written(settings)
         before = members(settings)
         own_influxdb.influxdb.stop()
@@ -58,10 +67,12 @@ def test_while_influxdb_is_away_the_sink_stays_in_its_group(own_influxdb: OwnSta
         away_since = time.monotonic()
         wait.until(lambda: time.monotonic() - away_since > 8, 20.0)
         assert members(settings) == before
+        send(settings, SESSIONS, visits(100))  # while it reads nothing
+        wait.until(lambda: told_lag(settings) == 101, 20.0, lambda: str(told_lag(settings)))
         assert len(before) == 1
         own_influxdb.influxdb.start()
         wait_until_written(settings)
-        assert stored_visits(settings) == 2
+        assert stored_visits(settings) == 301
 
 
 def test_sigterm_ends_the_sink_soon_while_influxdb_is_away_and_commits_nothing(
