@@ -64,9 +64,7 @@ def run(rounds: tuple[Round, ...], folder: Path, pictures: Path | None, measured
             watch.wait_until_quiet([alert for drill in DRILLS for alert in drill.alerts], QUIET_SECONDS)
             take_healthy(platform.settings, pictures)
         for drills in rounds:
-            done = run_round(drills, Drilling(platform, watch, drills, pictures, say))
-            measured.add(done)
-            outcomes += done
+            outcomes += run_round(drills, Drilling(platform, watch, drills, measured, pictures, say))
     return outcomes
 
 

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from websockets.sync.client import ClientConnection, connect
 
@@ -16,8 +16,8 @@ from tests.support.parts import running
 from tests.support.topic_settings import set_of_topic
 from tidemark.topics import CHECKPOINTS
 
-#: A slowed worker runs for so much of each period (s), as under cpulimit.
-PERIOD_SECONDS, SHARE = 0.5, 0.02
+#: A slowed worker is stopped for most of each period (s), as under cpulimit.
+PERIOD_SECONDS = 0.5
 #: Bad records a second, beside the 200 good events a second of `tidemark up`.
 BAD_RATE = 100
 #: More than a slowed worker takes.
@@ -70,11 +70,11 @@ def broker_hung(platform: Platform) -> Iterator[None]:
 
 
 @contextmanager
-def worker_slowed(platform: Platform) -> Iterator[None]:
-    """The only worker has a small share of a core."""
-    pid, healed = platform.pid("streams"), threading.Event()
+def worker_slowed(platform: Platform, share: float = 0.05) -> Iterator[None]:
+    """The only worker has a small share of a core, and its successor too, if it ends."""
+    healed = threading.Event()
     with ThreadPoolExecutor(1) as executor:
-        slowing = executor.submit(_slow, pid, healed)
+        slowing = executor.submit(_slow, platform, share, healed)
         try:
             yield
         finally:
@@ -82,18 +82,20 @@ def worker_slowed(platform: Platform) -> Iterator[None]:
     slowing.result()
 
 
-def _slow(pid: int, healed: threading.Event) -> None:
+def _slow(platform: Platform, share: float, healed: threading.Event) -> None:
     while not healed.is_set():
-        os.kill(pid, signal.SIGSTOP)
-        healed.wait(PERIOD_SECONDS * (1 - SHARE))
-        os.kill(pid, signal.SIGCONT)
-        healed.wait(PERIOD_SECONDS * SHARE)
+        with suppress(KeyError, ProcessLookupError):  # it ends, or starts
+            pid = platform.pid("streams")
+            os.kill(pid, signal.SIGSTOP)
+            healed.wait(PERIOD_SECONDS * (1 - share))
+            os.kill(pid, signal.SIGCONT)
+        healed.wait(PERIOD_SECONDS * share)
 
 
 @contextmanager
 def worker_flooded(platform: Platform) -> Iterator[None]:
-    """The only worker has a small share of a core, and a crowd comes; in the end it has a whole one, and they stay."""
-    with _load(platform, "flood", "--rate", str(FLOOD_RATE)), worker_slowed(platform):
+    """The only worker has still less, and a crowd comes; in the end it has all it wants."""
+    with _load(platform, "flood", "--rate", str(FLOOD_RATE)), worker_slowed(platform, 0.03):
         yield
 
 

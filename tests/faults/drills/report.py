@@ -1,7 +1,8 @@
 """docs/drills.md: the drills as they were measured."""
 
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,19 +58,24 @@ class Measured:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        known = json.loads(path.read_text()) if path.exists() else []
-        self._outcomes = {(one["alert"], one["fault"]): Outcome(**one) for one in known}
+        self._adding = threading.Lock()
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Remember the good ones."""
-        self._outcomes |= {(one.alert, one.fault): one for one in outcomes if one.is_good()}
-        self._path.parent.mkdir(exist_ok=True)
-        self._path.write_text(json.dumps([asdict(one) for one in self._outcomes.values()]))
+        with self._adding:
+            known = self._outcomes() | {(one.alert, one.fault): one for one in outcomes if one.is_good()}
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.write_text(json.dumps([asdict(one) for one in known.values()]))
 
-    def write_report(self, path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    def write_report(self, path: Path, rows: Sequence[tuple[str, str]]) -> None:
         """Write the table of these alerts and faults, if all of them were measured."""
-        if all(row in self._outcomes for row in rows):
-            path.write_text(_TEXT.format(table="\n".join([HEAD, *(line(self._outcomes[row]) for row in rows)])))
+        outcomes = self._outcomes()
+        if all(row in outcomes for row in rows):
+            path.write_text(_TEXT.format(table="\n".join([HEAD, *(line(outcomes[row]) for row in rows)])))
+
+    def _outcomes(self) -> dict[tuple[str, str], Outcome]:
+        known = json.loads(self._path.read_text()) if self._path.exists() else []
+        return {(one["alert"], one["fault"]): Outcome(**one) for one in known}
 
 
 def _seconds(measured: float | None) -> str:

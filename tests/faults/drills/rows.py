@@ -54,7 +54,7 @@ ROUNDS: tuple[tuple[Drill, ...], ...] = (
             (Alert("ErrorRateHigh", {"stage": "sink"}),),
         ),
         Drill(
-            "the only worker has 2 % of a core",
+            "the only worker has 5 % of a core",
             "it has all it wants",
             causes.worker_slowed,
             (Alert("LatencyHigh"),),
@@ -63,7 +63,7 @@ ROUNDS: tuple[tuple[Drill, ...], ...] = (
     ),
     (
         Drill(
-            "the only worker has 2 % of a core when 2,000 events/s more come",
+            "the only worker has 3 % of a core when 2,000 events/s more come",
             "it has all it wants",
             causes.worker_flooded,
             (Alert("LagGrowing", {"stage": "streams"}),),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.drills.pictures import take_firing
 from tests.faults.drills.platform import Platform
-from tests.faults.drills.report import Outcome
+from tests.faults.drills.report import Measured, Outcome
 from tests.faults.drills.rows import Drill
 from tests.faults.drills.watch import Alert, Watch
 
@@ -26,20 +26,28 @@ class Drilling:
         platform: Platform,
         watch: Watch,
         drills: tuple[Drill, ...],
+        measured: Measured,
         pictures: Path | None,
         say: Callable[[str], None],
     ) -> None:
         self._platform = platform
         self._watch = watch
+        self._measured = measured
         self._pictures = pictures
         self._say = say
         self._awaited = [alert for drill in drills for alert in drill.alerts]
 
     def do(self, drill: Drill) -> list[Outcome]:
-        """Cause the fault, wait until its alerts fire, remove it, wait until they do not."""
-        if not self._watch.wait_until_quiet(drill.alerts, QUIET_SECONDS):
+        """Cause the fault, wait until its alerts fire, remove it, wait until they do not; what goes wrong is said."""
+        try:
+            if self._watch.wait_until_quiet(drill.alerts, QUIET_SECONDS):
+                return self._do(drill)
             self._say(f"not done, its alerts fire without it: {drill.fault}")
-            return [Outcome(alert.name, drill.fault, drill.remedy, None, None, []) for alert in drill.alerts]
+        except Exception as error:
+            self._say(f"not done, {error!r}: {drill.fault}")
+        return [Outcome(alert.name, drill.fault, drill.remedy, None, None, []) for alert in drill.alerts]
+
+    def _do(self, drill: Drill) -> list[Outcome]:
         caused = time.monotonic()
         with drill.cause(self._platform):
             self._say(f"fault: {drill.fault}")
@@ -48,10 +56,12 @@ class Drilling:
         self._say(f"removed: {drill.fault}")
         over = [self._resolved(alert, removed) for alert in drill.alerts]
         others = self._watch.others(caused, self._awaited)
-        return [
+        outcomes = [
             Outcome(alert.name, drill.fault, drill.remedy, fired_s, over_s, others)
             for alert, fired_s, over_s in zip(drill.alerts, fired, over, strict=True)
         ]
+        self._measured.add(outcomes)
+        return outcomes
 
     def stop(self) -> None:
         """End all that wait."""
