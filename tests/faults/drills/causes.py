@@ -14,14 +14,12 @@ from tests.faults.drills.platform import Platform
 from tests.ingestion.sending import Sending
 from tests.support.parts import running
 from tests.support.topic_settings import set_of_topic
-from tidemark.topics import CHECKPOINTS
+from tidemark.topics import METRICS
 
-#: A slowed worker is stopped for most of each period (s), as under cpulimit.
-PERIOD_SECONDS = 0.5
+#: A slowed worker runs for so much of each period (s), as under cpulimit.
+PERIOD_SECONDS, SHARE = 0.5, 0.05
 #: Bad records a second, beside the 200 good events a second of `tidemark up`.
 BAD_RATE = 100
-#: More than a slowed worker takes.
-FLOOD_RATE = 2_000
 #: Events a second at the door while the broker hangs.
 DOOR_RATE = 50
 #: So much of the gateway's limit is used, and so much of the disk left.
@@ -70,11 +68,11 @@ def broker_hung(platform: Platform) -> Iterator[None]:
 
 
 @contextmanager
-def worker_slowed(platform: Platform, share: float = 0.05) -> Iterator[None]:
+def worker_slowed(platform: Platform) -> Iterator[None]:
     """The only worker has a small share of a core, and its successor too, if it ends."""
     healed = threading.Event()
     with ThreadPoolExecutor(1) as executor:
-        slowing = executor.submit(_slow, platform, share, healed)
+        slowing = executor.submit(_slow, platform, healed)
         try:
             yield
         finally:
@@ -82,47 +80,34 @@ def worker_slowed(platform: Platform, share: float = 0.05) -> Iterator[None]:
     slowing.result()
 
 
-def _slow(platform: Platform, share: float, healed: threading.Event) -> None:
+def _slow(platform: Platform, healed: threading.Event) -> None:
     while not healed.is_set():
         with suppress(KeyError, ProcessLookupError):  # it ends, or starts
             pid = platform.pid("streams")
             os.kill(pid, signal.SIGSTOP)
-            healed.wait(PERIOD_SECONDS * (1 - share))
+            healed.wait(PERIOD_SECONDS * (1 - SHARE))
             os.kill(pid, signal.SIGCONT)
-        healed.wait(PERIOD_SECONDS * share)
-
-
-@contextmanager
-def worker_flooded(platform: Platform) -> Iterator[None]:
-    """The only worker has still less, and a crowd comes; in the end it has all it wants."""
-    with _load(platform, "flood", "--rate", str(FLOOD_RATE)), worker_slowed(platform, 0.03):
-        yield
+        healed.wait(PERIOD_SECONDS * SHARE)
 
 
 @contextmanager
 def bad_records(platform: Platform) -> Iterator[None]:
     """A sender's records are no events; in the end it sends none."""
-    with _load(platform, "bad", "--rate", str(BAD_RATE), "--bad", "100%"):
-        yield
-
-
-@contextmanager
-def _load(platform: Platform, name: str, *options: str) -> Iterator[None]:
-    """Send more events than `tidemark up` does; who sends them must live until the end."""
     settings = platform.settings.model_copy(update={"metrics_port": None})
-    with running(settings, platform.folder / f"{name}.log", "simulate", *options) as simulator:
+    load = ("simulate", "--rate", str(BAD_RATE), "--bad", "100%")
+    with running(settings, platform.folder / "bad.log", *load) as simulator:
         yield
         assert simulator.process.poll() is None, simulator.log
 
 
 @contextmanager
-def checkpoints_refused(platform: Platform) -> Iterator[None]:
-    """The broker takes no checkpoint: its worker dies of that as often as it is started."""
-    set_of_topic(platform.settings, CHECKPOINTS, MOST_BYTES, "1")
+def results_refused(platform: Platform) -> Iterator[None]:
+    """The broker takes no result: the worker dies of that as often as it is started."""
+    set_of_topic(platform.settings, METRICS, MOST_BYTES, "1")
     try:
         yield
     finally:
-        set_of_topic(platform.settings, CHECKPOINTS, MOST_BYTES, KAFKAS_MOST_BYTES)
+        set_of_topic(platform.settings, METRICS, MOST_BYTES, KAFKAS_MOST_BYTES)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ ROUNDS: tuple[tuple[Drill, ...], ...] = (
             "InfluxDB hangs (SIGSTOP)",
             "`kill -9`: it is started again",
             causes.influxdb_hung,
-            (Alert("ErrorRateHigh", {"stage": "sink"}),),
+            (Alert("ErrorRateHigh", {"stage": "sink"}), Alert("LagGrowing", {"stage": "sink"})),
         ),
         Drill(
             "the only worker has 5 % of a core",
@@ -63,14 +63,6 @@ ROUNDS: tuple[tuple[Drill, ...], ...] = (
     ),
     (
         Drill(
-            "the only worker has 3 % of a core when 2,000 events/s more come",
-            "it has all it wants",
-            causes.worker_flooded,
-            (Alert("LagGrowing", {"stage": "streams"}),),
-        ),
-    ),
-    (
-        Drill(
             "the only broker hangs (SIGSTOP), 50 events/s come to the door",
             "`kill -9`: it is started again",
             causes.broker_hung,
@@ -79,9 +71,9 @@ ROUNDS: tuple[tuple[Drill, ...], ...] = (
     ),
     (
         Drill(
-            "the broker refuses checkpoints (`max.message.bytes`): the worker dies as often as it is started",
+            "the broker refuses results (`max.message.bytes`): the worker dies as often as it is started",
             "the topic's limit is as before",
-            causes.checkpoints_refused,
+            causes.results_refused,
             (Alert("PartDown", {"job": "streams"}),),
         ),
     ),
