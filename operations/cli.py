@@ -1,4 +1,4 @@
-"""``tidemark ledger``: where the events went; ``tidemark dead-letters``: what could not be used, and send it again."""
+"""``tidemark ledger``, ``dead-letters`` and ``doctor``: where events went, what could not be used, what is wrong."""
 
 import sys
 import time
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from operations.doctor.cli import doctor
 from operations.letters import Copy, Place, place_of, topic_of
 from tidemark.events import FUTURE_TIMESTAMP, INVALID_FIELD, LATE, REFUSED, UNDECODABLE
 from tidemark.settings import load_settings
@@ -69,6 +70,7 @@ def mount(app: typer.Typer) -> None:
     letters.command("redrive")(redrive)
     app.add_typer(letters, name="dead-letters")
     app.command("ledger")(show_ledger)
+    app.command("doctor")(doctor)
 
 
 def list_letters(

@@ -19,9 +19,9 @@ from sinks.influxdb import TIMEOUT_MS, PointWriter
 from tidemark.influxdb import influxdb_config
 from tidemark.kafka import client_config, producer_config
 from tidemark.settings import Settings
-from tidemark.topics import DEAD_LETTERS
+from tidemark.topics import DEAD_LETTERS, SINK_GROUP
 
-GROUP = "influxdb-sink"
+GROUP = SINK_GROUP
 STATISTICS_MS = 1_000
 
 

@@ -21,12 +21,12 @@ from streams.worker import StreamsWorker
 from tidemark.kafka import producer_config
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
-from tidemark.topics import EVENTS, PARTIALS
+from tidemark.topics import EVENTS, PARTIALS, STREAMS_GROUP
 
 log = get_logger("streams.app")
 
 #: The consumer group of the workers; they share the partitions.
-GROUP = "tidemark-streams"
+GROUP = STREAMS_GROUP
 #: So many batches wait for an agent at most: a batch can be a megabyte.
 WAITING_BATCHES = 16
 #: So long may it take to restore the states of the partitions that came.

@@ -1,0 +1,72 @@
+"""Looks at the workers' checkpoints and watermarks, as ``tidemark streams inspect`` tells them."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from operations.doctor.findings import Finding, failed, ok, warning
+from tidemark.settings import Settings
+from tidemark.topics import EVENTS
+
+INSPECT = "tidemark streams inspect"
+INSPECT_SECONDS = 7.0
+#: As in monitoring/prometheus/rules/alerts.yml. A checkpoint's watermark is as old as the checkpoint.
+WATERMARK_SECONDS = 30.0
+CHECKPOINT_SECONDS = 60.0
+
+
+class _Partition(Struct, rename="camel"):
+    topic: str
+    partition: int
+    behind_seconds: float | None
+    checkpoint_age_seconds: float | None
+    problem: str | None
+
+
+def workers(settings: Settings) -> Iterator[Finding]:
+    """Yield how old the checkpoints are, and how far the watermarks are behind the clock."""
+    command = [sys.executable, "-m", "tidemark", "streams", "inspect", "--json"]
+    try:
+        done = subprocess.run(
+            command, env=settings.environment(), capture_output=True, text=True, timeout=INSPECT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        yield warning("checkpoints", f"not read within {INSPECT_SECONDS:.0f} s: they are large, or busy", INSPECT)
+        return
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["it has said nothing"])[-1]
+        yield failed("checkpoints", f"cannot be read: {last.removeprefix(f'{INSPECT}: ')}", INSPECT)
+        return
+    partitions = [msgspec.json.decode(line, type=_Partition) for line in done.stdout.splitlines()]
+    yield _checkpoints(partitions)
+    yield _watermarks(partitions, WATERMARK_SECONDS + settings.checkpoint_interval_ms / 1_000)
+
+
+def _checkpoints(partitions: Sequence[_Partition]) -> Finding:
+    if refused := [each for each in partitions if each.problem is not None]:
+        found = f"{len(refused)} would be refused by a worker with these settings: {refused[0].problem}"
+        return failed("checkpoints", found, f"put the setting back, or cut over to new topics; {INSPECT}")
+    ages = {each.checkpoint_age_seconds: each for each in partitions if each.checkpoint_age_seconds is not None}
+    if not ages:
+        return warning("checkpoints", "there are none yet", "tidemark streams run")
+    oldest = max(ages)
+    found = f"{len(ages)} of {len(partitions)} states have one, the oldest of {oldest:,.1f} s ago"
+    if oldest > CHECKPOINT_SECONDS:
+        at = f"{ages[oldest].topic}-{ages[oldest].partition}"
+        return warning("checkpoints", f"{found} ({at})", f"docs/runbooks/checkpoint-too-old.md: {INSPECT}")
+    return ok("checkpoints", found)
+
+
+def _watermarks(partitions: Sequence[_Partition], most_seconds: float) -> Finding:
+    source = [each for each in partitions if each.topic == EVENTS.name]
+    known = {each.behind_seconds: each.partition for each in source if each.behind_seconds is not None}
+    if len(known) < len(source):
+        return warning("watermarks", f"known of {len(known)} of {len(source)} partitions", "tidemark streams run")
+    slowest = max(known)
+    found = f"the slowest partition's, {known[slowest]}, is {slowest:,.1f} s behind the clock at its checkpoint"
+    if slowest > most_seconds:
+        return failed("watermarks", found, f"docs/runbooks/watermark-stuck.md: {INSPECT}")
+    return ok("watermarks", found)
