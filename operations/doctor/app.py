@@ -44,7 +44,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
             "topics": partial(topics.topics, admin, settings, cluster),
             "clock, kafka": partial(readers.clock, admin, settings, cluster, now_ms),
             "groups": partial(readers.readers, admin, settings, cluster, now_ms),
-            "checkpoints": partial(workers.workers, settings),
+            "checkpoints": partial(workers.workers, settings, cluster),
         }
     )
 

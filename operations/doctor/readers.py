@@ -74,12 +74,12 @@ def _group(admin: AdminClient, settings: Settings, group: str, places: list[Plac
     # Who has committed nothing begins at the log's start.
     lags = {place: max(0, end[place][0] - committed.get(place, first[place][0])) for place in places}
     behind = [place for place in places if lags[place] > _since(due[place][0], end[place][0])]
-    found = f"{members} members, {sum(lags.values()):,} records to go"
+    found = f"read by {members}, {sum(lags.values()):,} records to go"
     if members == 0:
         return failed(f"group {name}", f"nobody reads; {sum(lags.values()):,} records to go", start)
     if behind:
         topic, partition = max(behind, key=lags.__getitem__)
-        text = f"{found}, {len(behind)} partitions are over {BEHIND_SECONDS} s behind, most {topic}-{partition}"
+        text = f"{found}, partitions over {BEHIND_SECONDS} s behind: {len(behind)}, most {topic}-{partition}"
         return failed(f"group {name}", text, f"start another one: {start}; docs/runbooks/lag-growing.md")
     return ok(f"group {name}", f"{found}, none older than {BEHIND_SECONDS} s")
 

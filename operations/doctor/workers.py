@@ -5,11 +5,12 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from confluent_kafka.admin._metadata import ClusterMetadata
 from msgspec import Struct
 
 from operations.doctor.findings import Finding, failed, ok, warning
 from tidemark.settings import Settings
-from tidemark.topics import EVENTS
+from tidemark.topics import CHECKPOINTS, EVENTS, PARTIALS
 
 INSPECT = "tidemark streams inspect"
 INSPECT_SECONDS = 7.0
@@ -26,8 +27,13 @@ class _Partition(Struct, rename="camel"):
     problem: str | None
 
 
-def workers(settings: Settings) -> Iterator[Finding]:
+def workers(settings: Settings, cluster: ClusterMetadata) -> Iterator[Finding]:
     """Yield how old the checkpoints are, and how far the watermarks are behind the clock."""
+    for topic in (EVENTS, PARTIALS, CHECKPOINTS):
+        there = cluster.topics.get(name := settings.topic(topic.name))
+        if there is None or len(there.partitions) != topic.partitions:
+            yield warning("checkpoints", f"not looked at: {name} is missing or another", "what is said of that topic")
+            return
     command = [sys.executable, "-m", "tidemark", "streams", "inspect", "--json"]
     try:
         done = subprocess.run(
@@ -49,24 +55,27 @@ def _checkpoints(partitions: Sequence[_Partition]) -> Finding:
     if refused := [each for each in partitions if each.problem is not None]:
         found = f"{len(refused)} would be refused by a worker with these settings: {refused[0].problem}"
         return failed("checkpoints", found, f"put the setting back, or cut over to new topics; {INSPECT}")
-    ages = {each.checkpoint_age_seconds: each for each in partitions if each.checkpoint_age_seconds is not None}
+    ages = [
+        (each.checkpoint_age_seconds, f"{each.topic}-{each.partition}")
+        for each in partitions
+        if each.checkpoint_age_seconds is not None
+    ]
     if not ages:
         return warning("checkpoints", "there are none yet", "tidemark streams run")
-    oldest = max(ages)
+    oldest, where = max(ages)
     found = f"{len(ages)} of {len(partitions)} states have one, the oldest of {oldest:,.1f} s ago"
     if oldest > CHECKPOINT_SECONDS:
-        at = f"{ages[oldest].topic}-{ages[oldest].partition}"
-        return warning("checkpoints", f"{found} ({at})", f"docs/runbooks/checkpoint-too-old.md: {INSPECT}")
+        return warning("checkpoints", f"{found} ({where})", f"docs/runbooks/checkpoint-too-old.md: {INSPECT}")
     return ok("checkpoints", found)
 
 
 def _watermarks(partitions: Sequence[_Partition], most_seconds: float) -> Finding:
     source = [each for each in partitions if each.topic == EVENTS.name]
-    known = {each.behind_seconds: each.partition for each in source if each.behind_seconds is not None}
+    known = [(each.behind_seconds, each.partition) for each in source if each.behind_seconds is not None]
     if len(known) < len(source):
         return warning("watermarks", f"known of {len(known)} of {len(source)} partitions", "tidemark streams run")
-    slowest = max(known)
-    found = f"the slowest partition's, {known[slowest]}, is {slowest:,.1f} s behind the clock at its checkpoint"
+    slowest, partition = max(known)
+    found = f"the slowest partition's, {partition}, is {slowest:,.1f} s behind the clock at its checkpoint"
     if slowest > most_seconds:
         return failed("watermarks", found, f"docs/runbooks/watermark-stuck.md: {INSPECT}")
     return ok("watermarks", found)
