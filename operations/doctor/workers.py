@@ -32,7 +32,11 @@ def workers(settings: Settings, cluster: ClusterMetadata) -> Iterator[Finding]:
     for topic in (EVENTS, PARTIALS, CHECKPOINTS):
         there = cluster.topics.get(name := settings.topic(topic.name))
         if there is None or len(there.partitions) != topic.partitions:
-            yield warning("checkpoints", f"not looked at: {name} is missing or another", "what is said of that topic")
+            yield warning(
+                "checkpoints",
+                f"not looked at: {name} is missing or another",
+                "put the topic right first, then: tidemark doctor",
+            )
             return
     command = [sys.executable, "-m", "tidemark", "streams", "inspect", "--json"]
     try:

@@ -82,16 +82,17 @@ def command(settings: Settings, *options: str) -> "subprocess.CompletedProcess[s
     return subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_running_platform_is_healthy_for_people_and_for_programs(healthy: Settings) -> None:
+def test_a_running_platform_is_healthy(healthy: Settings) -> None:
     told: list[dict[str, Any]] = []
 
     def well() -> bool:
         done = command(healthy, "--json")
+        assert SECRET not in done.stdout + done.stderr
         answer = json.loads(done.stdout)
         told[:] = answer["findings"]
         return (done.returncode, answer["state"]) == (0, "ok")
 
-    wait.until(well, 60.0, lambda: str([each for each in told if each["state"] != "ok"]))
+    wait.until(well, 90.0, lambda: str([each for each in told if each["state"] != "ok"]))
     assert all(each.keys() == {"check", "state", "found", "todo"} and not each["todo"] for each in told)
     topics = {each["check"] for each in told if each["check"].startswith("topic ")}
     assert f"topic {healthy.topic(EVENTS.name)}" in topics
@@ -102,10 +103,6 @@ def test_a_running_platform_is_healthy_for_people_and_for_programs(healthy: Sett
     assert found[f"bucket {healthy.influxdb_bucket}"] == "keeps 30 d"
     assert found["checkpoints"].startswith("18 of 18 states have one")
     assert found[f"topic {healthy.topic(EVENTS.name)}"] == "12 partitions, 1 copy, delete, 7 d"
-    shown = command(healthy)
-    assert shown.returncode == 0
-    assert f"{len(told)} ok, 0 warning, 0 failed" in shown.stdout
-    assert SECRET not in shown.stdout + shown.stderr
 
 
 def test_looking_writes_nothing(healthy: Settings) -> None:
@@ -172,6 +169,7 @@ def test_servers_that_are_away_have_failed(stack: Settings, tmp_path: Path) -> N
     done = command(away)
     assert done.returncode == 1
     assert f"no answer from {kafka} within 3 s" in done.stdout
+    assert done.stdout.rstrip().endswith("2 ok, 2 warning, 2 failed")
     assert "→ start it (here: tidemark stack up --detach) or set TIDEMARK_INFLUXDB_URL" in done.stdout
     assert SECRET not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
