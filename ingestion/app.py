@@ -23,7 +23,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from ingestion.agents import agent
 from ingestion.counting import Counts
 from ingestion.countries import Countries
-from ingestion.delivery import Delivery
+from ingestion.delivery import Delivery, Way
 from ingestion.door import Bounds, Door
 from ingestion.files import served
 from ingestion.ids import RandomIds
@@ -39,9 +39,11 @@ from ingestion.telling import Telling
 from monitoring.event_loop import watch_event_loop
 from monitoring.metrics import INGESTION, INGESTION_SPOOL_BYTES, INGESTION_SPOOL_LIMIT
 from monitoring.serving import serve_metrics
+from tidemark.access import check_access
 from tidemark.influxdb import influxdb_config, read_ledger
 from tidemark.kafka import producer_config
 from tidemark.logs import configure_logging, get_logger
+from tidemark.rights import AccessRefused
 from tidemark.settings import Settings
 from tidemark.topics import BOTS, DOOR_COUNTS, EVENTS, Topic
 
@@ -60,12 +62,11 @@ _COUNTS_BYTES = 64 * 1024 * 1024
 def connect(settings: Settings, on_error: Callable[[KafkaError], None]) -> Producer:
     """Return a durable producer that holds a bounded number of records; it connects by itself."""
     return Producer(
-        producer_config(settings, linger_ms=0)
+        producer_config(settings, linger_ms=0, on_error=on_error)
         | {
             "delivery.timeout.ms": 30_000,
             "queue.buffering.max.messages": 100_000,
             "queue.buffering.max.kbytes": settings.ingestion_max_memory_bytes // 1_024,
-            "error_cb": on_error,
         }
     )
 
@@ -119,7 +120,7 @@ async def open_door(settings: Settings, rates: memoryview) -> AsyncIterator[Door
     ledgers = Ledgers(_ledger_reader(settings))
     door = _door(settings, keys, salts, delivery, counts, ledgers, Readiness(delivery, counts_delivery), rates)
     agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
-    work = asyncio.create_task(_work(delivery, counts_delivery, telling, keys, salts, folder / "spool"))
+    work = asyncio.create_task(_work(settings, delivery, counts_delivery, telling, keys, salts, folder / "spool"))
     work.add_done_callback(_end_if_failed)
     try:
         yield door
@@ -183,14 +184,42 @@ def _door(
 
 
 async def _work(
-    delivery: Delivery, counts_delivery: Delivery, telling: Telling, keys: KeyFile, salts: Salts, spool: Path
+    settings: Settings,
+    delivery: Delivery,
+    counts_delivery: Delivery,
+    telling: Telling,
+    keys: KeyFile,
+    salts: Salts,
+    spool: Path,
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
         tasks.create_task(counts_delivery.run())
         tasks.create_task(telling.run())
         tasks.create_task(_look_after(keys, salts, spool))
+        tasks.create_task(_tell_refusals(settings, delivery))
         tasks.create_task(watch_event_loop(INGESTION))
+
+
+async def _tell_refusals(settings: Settings, delivery: Delivery) -> None:
+    """Say by name what Kafka refuses at the start, and while events do not get there; the same once."""
+    told, refused = "", True
+    while True:
+        if refused or delivery.way is Way.SPOOL:
+            why = await asyncio.to_thread(_refusal, settings)
+            refused = bool(why)
+            if why and why != told:  # in between nobody may have answered
+                told = why
+                log.error(why)
+        await asyncio.sleep(_LOOK_S)
+
+
+def _refusal(settings: Settings) -> str:
+    try:
+        check_access(settings, "ingestion")
+    except AccessRefused as error:
+        return str(error)
+    return ""
 
 
 async def _look_after(keys: KeyFile, salts: Salts, spool: Path) -> None:
@@ -215,7 +244,8 @@ def _end_if_failed(work: "asyncio.Task[None]") -> None:
 
 def load(settings: Settings, parent: int, json_logs: bool, rates: mmap.mmap) -> Application:
     """Return a worker's application, in the worker's process, which ends when its parent does."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # Not SIGTERM: in a worker that still starts the server would wait for ever. Nothing accepted is lost by it.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit("the parent has gone")
     configure_logging(json=json_logs)
@@ -230,7 +260,7 @@ def run_door(settings: Settings, *, json_logs: bool) -> None:
     KeyFile(settings.ingestion_folder / KEYS_FILE, required=False).look()
     Countries(settings.ingestion_country_database)
     INGESTION_SPOOL_LIMIT.set(settings.ingestion_spool_bytes)
-    serve_metrics(INGESTION, settings.metrics_port)
+    serve_metrics(INGESTION, settings.metrics_host, settings.metrics_port)
     server = Server(
         "ingestion.app",
         address=settings.ingestion_host,

@@ -183,12 +183,15 @@ class Delivery:
 
     async def _replay(self) -> None:
         await self._usable()  # what is missing is told before a record needs it
+        told = ""
         while True:
             await self._spooling.wait()
             if await self._usable():
                 if await self._send_oldest():
                     continue
-                log.warning("Kafka answers, and does not take what is in the spool", why=self._why)
+                if self._why != told:
+                    told = self._why
+                    log.warning("Kafka answers, and does not take what is in the spool", why=told)
             await asyncio.sleep(_RETRY_S)
 
     async def _usable(self) -> bool:

@@ -4,7 +4,15 @@ from typing import Literal, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
-STREAMS, SINK, GATEWAY, INGESTION, SIMULATOR = PARTS = ("streams", "sink", "gateway", "ingestion", "simulator")
+STREAMS, SINK, GATEWAY, INGESTION, SITE_ALERTS, WEBHOOK, SIMULATOR = PARTS = (
+    "streams",
+    "sink",
+    "gateway",
+    "ingestion",
+    "alerts",
+    "webhook",
+    "simulator",
+)
 
 # When each series began: one more series for each of them, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -21,8 +29,8 @@ LABELS = {
     "partition": "the number of the topic's partition; of a checkpoint that of stream-checkpoints",
     "reason": "from a fixed list of the stage's, or the Kafka client's name of an error",
     "site": "one of a bounded number; empty: not known, (others): beyond the bound",
-    "stage": "ingestion, streams (events to partials), merge (partials to results), sink, gateway; of events also "
-    "simulator, of latencies end_to_end",
+    "stage": "ingestion, streams (events to partials), merge (partials to results), sink, gateway, alerts, "
+    "webhook; of events also simulator, of latencies end_to_end",
     "topic": "with its prefix",
     "type": "the alert's type",
     "version": "of the package",
@@ -67,20 +75,20 @@ def _histogram(name: str, parts: tuple[str, ...], meaning: str, labels: tuple[st
 EVENTS = _counter(
     "analytics_pipeline_events_total",
     "records",
-    (STREAMS, SINK, GATEWAY, SIMULATOR),
+    (STREAMS, SINK, GATEWAY, SITE_ALERTS, WEBHOOK, SIMULATOR),
     "Records a stage has dealt with, by what became of them.",
     ("stage", "outcome"),
 )
 ERRORS = _counter(
     "analytics_pipeline_errors_total",
     "failures",
-    (SINK, GATEWAY),
+    (SINK, GATEWAY, SITE_ALERTS, WEBHOOK),
     "Failures a stage has met, by reason.",
     ("stage", "reason"),
 )
 LATENCY = _histogram(
     "analytics_pipeline_latency_seconds",
-    (STREAMS, SINK, GATEWAY, INGESTION),
+    (STREAMS, SINK, GATEWAY, INGESTION, WEBHOOK),
     "ingestion: a request with events to its last acknowledgement, or to the disk. streams: an event's append time to "
     "the first partial with it, of the oldest event in it. merge: a window's end + lateness to its final. sink: a "
     "record's time to its batch in InfluxDB, of the oldest record in it. gateway: a record's time to its frames, of "
@@ -90,8 +98,8 @@ LATENCY = _histogram(
 LAG = _gauge(
     "analytics_pipeline_lag_records",
     "records",
-    (STREAMS, SINK, GATEWAY),
-    "Records between what a stage has dealt with (the sink: committed) and the end of the log.",
+    (STREAMS, SINK, GATEWAY, WEBHOOK),
+    "Records between what a stage has dealt with (sink, webhook: committed) and the end of the log.",
     ("stage", "topic", "partition"),
 )
 WATERMARK_DELAY = _gauge(
@@ -111,7 +119,7 @@ OPEN = _gauge(
 POSITION = _gauge(
     "analytics_pipeline_position",
     "offset",
-    (STREAMS,),
+    (STREAMS, SITE_ALERTS),
     "The offset of the next record that the state of a partition needs, on the worker that owns it.",
     ("topic", "partition"),
 )
@@ -138,11 +146,11 @@ CHECKPOINT_TIME = _gauge(
 DEAD_LETTERS = _counter(
     "analytics_dead_letters_total",
     "records",
-    (STREAMS, SINK),
+    (STREAMS, SINK, WEBHOOK),
     "Records sent to dead-letter-events.",
     ("stage", "reason"),
 )
-ALERTS = _counter("analytics_alerts_total", "alerts", (STREAMS,), "Alerts made.", ("type",))
+ALERTS = _counter("analytics_alerts_total", "alerts", (STREAMS, SITE_ALERTS), "Alerts made.", ("type",))
 SINK_BATCHES = _counter(
     "analytics_sink_batches_total",
     "batches",
@@ -151,7 +159,7 @@ SINK_BATCHES = _counter(
     ("outcome",),
 )
 SINK_RETRIES = _counter(
-    "analytics_sink_retries_total", "tries", (SINK,), "Tries to write again what InfluxDB could not take."
+    "analytics_sink_retries_total", "tries", (SINK, WEBHOOK), "Tries to write again what the store could not take."
 )
 SINK_BATCH_SECONDS = _histogram(
     "analytics_sink_batch_seconds", (SINK,), "How long InfluxDB took for a batch, written or not."

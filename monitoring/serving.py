@@ -1,4 +1,4 @@
-"""A part's metrics over HTTP, on loopback: those of its own process, or of all processes that share a folder."""
+"""A part's metrics over HTTP: those of its own process, or of all processes that share a folder."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -51,10 +51,10 @@ def exposition(part: str) -> tuple[str, bytes]:
     return CONTENT_TYPE_LATEST, generate_latest(registry(part))
 
 
-def serve_metrics(part: str, port: int | None) -> None:
-    """Serve a part's /metrics on loopback; None serves none."""
+def serve_metrics(part: str, host: str, port: int | None) -> None:
+    """Serve a part's /metrics on this address; no port serves none."""
     if port is not None:
-        start_http_server(port, addr="127.0.0.1", registry=registry(part))
+        start_http_server(port, addr=host, registry=registry(part))
 
 
 class _Shared(Collector):

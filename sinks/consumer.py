@@ -9,21 +9,19 @@ from typing import Any
 import stamina
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from monitoring.metrics import DEAD_LETTERS, ERRORS, EVENTS, LATENCY, SINK, SINK_RETRIES
+from monitoring.metrics import DEAD_LETTERS, ERRORS, EVENTS, LATENCY, SINK_RETRIES
 from sinks.background import BackgroundWriter
 from sinks.batch import Batch, Point, Record, Rejected, UnavailableError
 from sinks.dead_letters import DeadLetters
 from sinks.decode import Decode
+from tidemark.access import is_refusal
 from tidemark.logs import get_logger
 
 READ_RECORDS = 500
 READ_SECONDS = 0.1
 
 _retry_for_ever = stamina.RetryingCaller(attempts=None, timeout=None, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2)
-_log = get_logger("sinks.influxdb")
-_ACCEPTED = EVENTS.labels(SINK, "accepted")
-_PASSED_OVER = EVENTS.labels(SINK, "passed_over")
-_LATENCY = LATENCY.labels(SINK)
+_log = get_logger("sinks.consumer")
 
 
 class SinkConsumer:
@@ -42,6 +40,7 @@ class SinkConsumer:
         write: Callable[[list[Point]], list[Rejected]],
         dead_letters: DeadLetters,
         stop: threading.Event,
+        stage: str,
     ) -> None:
         self._consumer = consumer
         self._decode = decode
@@ -49,13 +48,16 @@ class SinkConsumer:
         self._dead_letters = dead_letters
         self._stop = stop
         self._batch = batch
+        self._stage = stage
+        self._accepted, self._passed_over = EVENTS.labels(stage, "accepted"), EVENTS.labels(stage, "passed_over")
+        self._latency = LATENCY.labels(stage)
         self._assignment: set[tuple[str, int]] = set()
         self._waiting = False
 
     def run(self, topics: list[str]) -> None:
         """Run until ``stop`` is set, then write what is held and leave the group.
 
-        Raises KafkaException when the consumer cannot go on or a dead letter was not delivered.
+        Raises KafkaException when the consumer cannot go on, a right is missing or a dead letter was not delivered.
         """
         self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         try:
@@ -86,7 +88,7 @@ class SinkConsumer:
             self._batch.reject(decoded, time.monotonic())
             return
         self._batch.add(record, decoded, time.monotonic())
-        (_ACCEPTED if decoded else _PASSED_OVER).inc()
+        (self._accepted if decoded else self._passed_over).inc()
 
     def _note_time(self, messages: list[Message]) -> None:
         """Note the first one's time for all of them: they came together."""
@@ -115,7 +117,7 @@ class SinkConsumer:
     def _worth_a_retry(self, error: Exception) -> bool:
         if not isinstance(error, UnavailableError):
             return False
-        ERRORS.labels(SINK, "unavailable").inc()
+        ERRORS.labels(self._stage, "unavailable").inc()
         if not self._waiting:
             self._waiting = True
             self._consumer.pause(self._consumer.assignment())
@@ -149,10 +151,10 @@ class SinkConsumer:
         written = self._writer.finish(self._batch)
         self._dead_letters.send(written.rejected)
         for reason, count in Counter(one.reason.lower() for one in written.rejected).items():
-            EVENTS.labels(SINK, reason).inc(count)
-            DEAD_LETTERS.labels(SINK, reason).inc(count)
+            EVENTS.labels(self._stage, reason).inc(count)
+            DEAD_LETTERS.labels(self._stage, reason).inc(count)
         if written.points and written.oldest_ms is not None:
-            _LATENCY.observe(max(0.0, time.time() - written.oldest_ms / 1000))
+            self._latency.observe(max(0.0, time.time() - written.oldest_ms / 1000))
         written.written(time.monotonic())
         self._commit(written)
 
@@ -182,9 +184,9 @@ class SinkConsumer:
         self._batch.clear()
 
     def _report(self, error: KafkaError) -> None:
-        if error.fatal():
+        if error.fatal() or is_refusal(error):
             raise KafkaException(error)
-        ERRORS.labels(SINK, error.name()).inc()
+        ERRORS.labels(self._stage, error.name()).inc()
         _log.warning("kafka error", error=error.str())
 
     def _assigned(self, _consumer: Any, partitions: list[TopicPartition]) -> None:

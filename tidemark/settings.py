@@ -1,10 +1,28 @@
-"""Every setting of Tidemark, read once from the environment (TIDEMARK_…) or from tidemark.toml."""
+"""Every setting of Tidemark, read once from the environment (TIDEMARK_…), from secret files or from tidemark.toml."""
 
 import json
+import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import (
+    DirectoryPath,
+    Field,
+    FilePath,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as UnreadableError
 
 
 class SettingsError(Exception):
@@ -12,15 +30,29 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """All settings with their defaults: a laptop's, on loopback. The environment wins over the file."""
+    """All settings with their defaults: a laptop's, on loopback.
+
+    The environment wins over the files in TIDEMARK_SECRETS_DIR, one a setting named after its variable,
+    and those over tidemark.toml.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="TIDEMARK_", toml_file="tidemark.toml", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
     data_dir: Path = Field(Path(".tidemark"), description="Server data, logs and caches of the local stack.")
+    secrets_dir: DirectoryPath | None = Field(
+        None, description="A folder of files, each named after a setting and holding its value; not in the file."
+    )
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma separated.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] = "SCRAM-SHA-512"
+    kafka_username: str = Field("", description="With SASL: each part has a user of its own (docs/security.md).")
+    kafka_password: SecretStr = Field(SecretStr(""), validate_default=True)
+    kafka_ca_certificate: FilePath | None = Field(
+        None, description="PEM: who signs the brokers' certificates; default: whom this system trusts."
+    )
     kafka_replication_factor: int = Field(1, ge=1, description="Copies of each partition; 3 in production.")
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Put before each topic and group name.")
 
@@ -97,7 +129,8 @@ class Settings(BaseSettings):
     prometheus_port: int = Field(
         9090, ge=1, le=65534, description="Of `tidemark up --prometheus`; its node exporter has the port beside."
     )
-    metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here, on loopback.")
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here.")
 
     kafka_metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Brokers started here serve their metrics on loopback, from this port on."
@@ -114,12 +147,35 @@ class Settings(BaseSettings):
         description="Url path patterns in order; the last step, CONVERSION, is added.",
     )
 
-    @field_validator("gateway_token_secret")
+    alert_rules: Path = Field(
+        Path(__file__).parents[1] / "streams" / "alerts" / "rules.toml", description="The rules of alerts about sites."
+    )
+    webhook_url: str = Field("", pattern=r"^(https?://\S+)?$", description="Where alerts about sites are posted.")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), validate_default=True, description="What posts to it are signed with, 32 characters or more."
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _goes_with_the_url(cls, secret: SecretStr, others: ValidationInfo) -> SecretStr:
+        if bool(secret.get_secret_value()) != bool(others.data.get("webhook_url")):
+            raise ValueError("expected one with a webhook_url, and none without")
+        return secret
+
+    @field_validator("gateway_token_secret", "webhook_secret")
     @classmethod
     def _is_hard_to_guess(cls, secret: SecretStr) -> SecretStr:
         if 0 < len(secret.get_secret_value()) < 32:
             raise ValueError("expected at least 32 characters, or none")
         return secret
+
+    @field_validator("kafka_password")
+    @classmethod
+    def _goes_with_sasl(cls, password: SecretStr, others: ValidationInfo) -> SecretStr:
+        protocol = others.data.get("kafka_security_protocol", "")
+        if protocol.startswith("SASL") and not (others.data.get("kafka_username") and password.get_secret_value()):
+            raise ValueError(f"expected one, and a TIDEMARK_KAFKA_USERNAME, with {protocol}")
+        return password
 
     @field_validator("gateway_tls_key", "ingestion_tls_key")
     @classmethod
@@ -138,8 +194,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the arguments, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Read the arguments, then the environment, then the secret files, then the file."""
+        folder = os.environ.get("TIDEMARK_SECRETS_DIR")
+        # The library only warns of a folder that is not there; the field refuses it.
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder if folder and Path(folder).is_dir() else None)
+        return init_settings, env_settings, secrets, TomlConfigSettingsSource(settings_cls)
 
     def topic(self, name: str) -> str:
         """Return a topic's (or a consumer group's) name on the broker."""
@@ -175,3 +234,5 @@ def load_settings() -> Settings:
             for problem in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
+    except UnreadableError as error:
+        raise SettingsError(f"{error}: {error.__cause__}") from None

@@ -1,4 +1,4 @@
-"""Every Kafka topic of Tidemark: its name, key, partitions, retention, cleanup; and who reads them; named here only."""
+"""Every Kafka topic of Tidemark: its name, key, partitions, retention and cleanup; named here and nowhere else."""
 
 from dataclasses import dataclass, field
 
@@ -72,9 +72,7 @@ CHECKPOINTS = Topic(
     cleanup="compact",
     config={"segment.bytes": str(32 * MIB), "min.cleanable.dirty.ratio": "0.1"},
 )
+#: What the rules for sites know of each partition of METRICS, in the partition of the same number.
+ALERT_CHECKPOINTS = Topic("alert-checkpoints", METRICS.partitions, None, cleanup="compact", config=CHECKPOINTS.config)
 
-#: The consumer groups that commit: the workers, who share the partitions, and the sink.
-STREAMS_GROUP = "tidemark-streams"
-SINK_GROUP = "influxdb-sink"
-
-ALL = (EVENTS, BOTS, DOOR_COUNTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS)
+ALL = (EVENTS, BOTS, DOOR_COUNTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS, ALERT_CHECKPOINTS)

@@ -48,7 +48,7 @@ async def run_gateway(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    serve_metrics(GATEWAY, settings.metrics_port)
+    serve_metrics(GATEWAY, settings.metrics_host, settings.metrics_port)
     async with running(settings, Limits(max_message_bytes=settings.gateway_max_message_bytes)):
         await stop.wait()
     log.info("stopped")

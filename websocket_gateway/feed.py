@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -15,9 +16,11 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from monitoring.lag import tell_lag
 from monitoring.metrics import ERRORS, GATEWAY
+from tidemark.access import check_access, is_refusal
 from tidemark.kafka import client_config
 from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate, SessionSummary, decode_alert, decode_metric, decode_session
+from tidemark.rights import GATEWAY_GROUP, AccessRefused
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, METRICS, NEWEST_EVENT_HEADER, SESSIONS
 from websocket_gateway.reach import trouble_in
@@ -50,8 +53,9 @@ class Feed:
     """
 
     def __init__(self, settings: Settings, take: Take) -> None:
+        self._settings = settings
         self._config = client_config(settings) | {
-            "group.id": settings.topic("websocket-gateway"),  # the client wants a name; it never joins
+            "group.id": settings.topic(GATEWAY_GROUP),  # the client wants a name; it never joins
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "statistics.interval.ms": STATISTICS_MS,
@@ -79,23 +83,33 @@ class Feed:
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         consumer = Consumer(self._config, logger=logging.getLogger("websocket_gateway.kafka"))
         try:
-            self._assign(consumer)
             while not self._stopping.is_set():
-                messages = _batch(consumer)
-                results = [result for message in messages if (result := self._decode(message)) is not None]
-                if results:
-                    came = _came(messages, self._began_ms)
-                    asyncio.run_coroutine_threadsafe(self._take(results, came), loop).result()
+                self._assign(consumer)
+                with suppress(AccessRefused):
+                    self._follow(consumer, loop)
         finally:
             consumer.close()
 
+    def _follow(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
+        """Read until it is told to stop. Raises AccessRefused."""
+        while not self._stopping.is_set():
+            messages = _batch(consumer)
+            results = [result for message in messages if (result := self._decode(message)) is not None]
+            if results:
+                came = _came(messages, self._began_ms)
+                asyncio.run_coroutine_threadsafe(self._take(results, came), loop).result()
+
     def _assign(self, consumer: Consumer) -> None:
+        told = ""
         while not self._stopping.is_set():
             try:
+                check_access(self._settings, "gateway")
                 positions = [place for topic in self._decoders for place in _positions(consumer, topic)]
-            except KafkaException as error:
+            except (KafkaException, AccessRefused) as error:
                 self.trouble = f"the topics cannot be read yet: {error.args[0]}"
-                log.warning("the topics cannot be read yet", error=str(error.args[0]))
+                if self.trouble != told:
+                    told = self.trouble
+                    log.warning("the topics cannot be read yet", error=str(error.args[0]))
                 self._stopping.wait(RETRY_S)
             else:
                 consumer.assign(positions)
@@ -108,9 +122,11 @@ class Feed:
         tell_lag(GATEWAY, statistics, "handed over")
 
     def _decode(self, message: Message) -> Result | None:
-        """The record's result; None for a record that is none, which is counted and told."""
+        """The record's result; None for a record that is none, which is counted and told. Raises AccessRefused."""
         error, topic, value = message.error(), message.topic(), message.value()
         if error is not None:
+            if is_refusal(error):
+                check_access(self._settings, "gateway")
             _complain(str(error.name()), error=error.str())
         elif topic is not None and isinstance(value, bytes):
             try:

@@ -74,6 +74,11 @@ def fetch_influxdb(cache: Path, report: Report) -> Path:
     )
 
 
+def go_install(package: str, folder: Path, *flags: str) -> None:
+    """Build a Go program (``module/path@version``) into a folder. Raises StackError with Go's message."""
+    _run(["go", "install", *flags, package], {"GOBIN": str(folder.absolute())})
+
+
 def made_once(target: Path, make: Callable[[Path], None], doing: str, report: Report) -> Path:
     """Make the folder whole or not at all: in a folder beside it, which is then renamed, under a lock."""
     if target.exists():
@@ -120,8 +125,7 @@ def _fetch_jars(wanted: Iterable[Dependency], folder: Path) -> None:
 def _build_influxdb(folder: Path) -> None:
     # Without the flag the server would tell its clients "unknown" for a version.
     flags = f"-s -w -X main.version={INFLUXDB_VERSION}"
-    package = f"github.com/influxdata/influxdb/cmd/influxd@v{INFLUXDB_VERSION}"
-    _run(["go", "install", "-ldflags", flags, package], {"GOBIN": str(folder.absolute())})
+    go_install(f"github.com/influxdata/influxdb/cmd/influxd@v{INFLUXDB_VERSION}", folder, "-ldflags", flags)
 
 
 def _run(command: Sequence[str], env: Mapping[str, str]) -> None:

@@ -27,7 +27,14 @@ LOOPBACK = "127.0.0.1"
 #: A small shop with the tracker, as the site "shop": the HTTP door serves it at / if it has no other pages to serve.
 SHOP = Path(__file__).parent / "shop"
 #: The Prometheus job of each kind of part. The simulator has none: a platform has none.
-JOBS = {"streams": "streams", "sink": "sinks", "gateway": "gateway", "ingestion": "ingestion"}
+JOBS = {
+    "streams": "streams",
+    "sink": "sinks",
+    "gateway": "gateway",
+    "ingestion": "ingestion",
+    "alerts": "alerts",
+    "webhook": "sinks",
+}
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -148,6 +155,9 @@ def _commands(settings: Settings, options: Options) -> dict[str, Callable[[], Se
     parts: dict[str, Callable[[], Sequence[str]]] = {name: partial(_tidemark, "streams", "run") for name in names}
     parts |= {"sink": partial(_tidemark, "sink", "influxdb"), "gateway": partial(_tidemark, "gateway")}
     parts["ingestion"] = partial(_tidemark, "ingest")
+    parts["alerts"] = partial(_tidemark, "alerts", "run")
+    if settings.webhook_url:
+        parts["webhook"] = partial(_tidemark, "sink", "webhook")
     if options.simulator:
         parts["simulator"] = partial(_simulate, settings, options)
     return parts

@@ -16,6 +16,7 @@ from deploy.local.influxdb import answers_as_influxdb, influxdb_service
 from deploy.local.kafka import answers_as_kafka, exporter_option, fetch_kafka_command, kafka_services
 from deploy.local.preflight import folder_problems, influxdb_problems, kafka_problems, platform_problems
 from deploy.local.service import Service
+from tidemark.kafka import client_config
 from tidemark.settings import Settings, SettingsError
 
 
@@ -116,8 +117,13 @@ class LocalStack:
 
     def _needed(self) -> list[Service]:
         needed: list[Service] = []
-        if answers_as_kafka(self._kafka_at[0]):
+        if answers_as_kafka(self._kafka_at[0], client_config(self._given)):
             self._report(f"Kafka at {self._kafka_at[0]} already runs: used as it is")
+        elif self._given.kafka_security_protocol != "PLAINTEXT":
+            raise StackError(
+                f"no Kafka at {self._kafka_at[0]} lets user {self._given.kafka_username} in, and one that is started "
+                "here would be open to everyone: TIDEMARK_KAFKA_SECURITY_PROTOCOL=PLAINTEXT"
+            )
         else:
             _refuse_elsewhere(self._kafka_at, "Kafka", KAFKA_SETTING)
             needed += self.kafka

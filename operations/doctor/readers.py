@@ -9,8 +9,9 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 
 from operations.doctor.brokers import ANSWER_SECONDS
 from operations.doctor.findings import Finding, failed, ok, warning
+from tidemark.rights import SINK_GROUP, STREAMS_GROUP
 from tidemark.settings import Settings
-from tidemark.topics import ALERTS, DOOR_COUNTS, EVENTS, METRICS, PARTIALS, SESSIONS, SINK_GROUP, STREAMS_GROUP, Topic
+from tidemark.topics import ALERTS, DOOR_COUNTS, EVENTS, METRICS, PARTIALS, SESSIONS, Topic
 
 #: Whoever has not dealt with a record after so long is behind; commits come with the checkpoints, every 10 s.
 BEHIND_SECONDS = 60

@@ -38,8 +38,8 @@ class Tidemark:
 @pytest.fixture
 def tidemark(tmp_path: Path, stack: Settings) -> Iterator[Tidemark]:
     """Run ``tidemark …``; what it leaves is ended. The shared stack has fetched the programs."""
-    ports = free_ports(9)
-    served = {"metrics_port": ports, "kafka_metrics_port": ports + 6}
+    ports = free_ports(10)  # at most seven parts, and three brokers
+    served = {"metrics_port": ports, "kafka_metrics_port": ports + 7}
     settings = local_settings(tmp_path / "data").model_copy(update=served)
     command = Tidemark(settings)
     command.settings.data_dir.mkdir()

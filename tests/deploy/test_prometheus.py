@@ -1,4 +1,4 @@
-"""``tidemark up --prometheus``: the real Prometheus watches every part, with our rules."""
+"""``tidemark up --prometheus``: the real Prometheus watches every part, with our rules, for Grafana's dashboards."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from deploy.local.parts import Options, part_problems
 from deploy.local.prometheus import node_exporter_address, prometheus_url
 from tests.conftest import local_settings
 from tests.deploy.conftest import Tidemark
+from tests.deploy.panels import wait_until_every_panel_shows_something
 from tests.support import wait
 from tidemark.settings import Settings
 
@@ -45,12 +46,12 @@ def _rules(settings: Settings) -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_prometheus_sees_every_part_and_evaluates_every_rule(tidemark: Tidemark) -> None:
+def test_prometheus_sees_every_part_evaluates_every_rule_and_has_what_each_panel_shows(tidemark: Tidemark) -> None:
     settings = tidemark.settings
     assert settings.metrics_port is not None
     assert settings.kafka_metrics_port is not None
     up = tidemark("up", "--prometheus", "--workers", "2", "--rate", "50")
-    ports = [Address("127.0.0.1", settings.metrics_port + n) for n in range(5)]
+    ports = [Address("127.0.0.1", settings.metrics_port + n) for n in range(6)]
     watched = {
         "kafka": [Address("127.0.0.1", settings.kafka_metrics_port)],
         "influxdb": [influxdb_address(settings.influxdb_url)],
@@ -58,7 +59,8 @@ def test_prometheus_sees_every_part_and_evaluates_every_rule(tidemark: Tidemark)
         "streams": ports[:2],
         "sinks": ports[2:3],
         "gateway": ports[3:4],
-        "ingestion": ports[4:],
+        "ingestion": ports[4:5],
+        "alerts": ports[5:],
     }
     expected = {job: {str(address): "up" for address in addresses} for job, addresses in watched.items()}
     wait.until(lambda: _targets(settings) == expected, 90, lambda: f"{_targets(settings)} is not {expected}")
@@ -67,6 +69,7 @@ def test_prometheus_sees_every_part_and_evaluates_every_rule(tidemark: Tidemark)
     # A rule without a metric to evaluate is as healthy as the others.
     recorded = f"query?query={quote('instance_mountpoint:node_filesystem_avail:ratio < 1')}"
     wait.until(lambda: _ask(settings, recorded)["result"], 20)
+    wait_until_every_panel_shows_something(settings, prometheus_url(settings), 90)
     up.terminate()
     output, _ = up.communicate(timeout=60)
     assert f"prometheus: {prometheus_url(settings)}\n" in output
@@ -77,7 +80,7 @@ def test_prometheus_sees_every_part_and_evaluates_every_rule(tidemark: Tidemark)
 
 def test_a_missing_program_is_named_only_if_it_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = local_settings(tmp_path).model_copy(
-        update={"metrics_port": free_ports(6), "prometheus_port": free_ports(2)}
+        update={"metrics_port": free_ports(7), "prometheus_port": free_ports(2)}
     )
     monkeypatch.setenv("PATH", str(tmp_path))
     assert part_problems(settings, Options()) == []

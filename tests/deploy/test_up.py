@@ -24,7 +24,7 @@ from tests.deploy.conftest import Tidemark
 from tests.deploy.measured import measured_while_it_runs
 from tidemark.settings import Settings
 
-PARTS = ["kafka", "influxdb", "streams", "sink", "gateway", "ingestion", "simulator", "watch"]
+PARTS = ["kafka", "influxdb", "streams", "sink", "gateway", "ingestion", "alerts", "simulator", "watch"]
 
 
 def _processes(settings: Settings) -> list[Identity]:
@@ -35,7 +35,7 @@ def _ports(settings: Settings) -> list[Address]:
     assert settings.metrics_port is not None
     assert settings.kafka_metrics_port is not None
     ports = [settings.gateway_port, settings.ingestion_port, settings.kafka_metrics_port]
-    ports += range(settings.metrics_port, settings.metrics_port + 5)
+    ports += range(settings.metrics_port, settings.metrics_port + 6)
     servers = [*kafka_addresses(settings.kafka_bootstrap_servers), influxdb_address(settings.influxdb_url)]
     return servers + [Address("127.0.0.1", port) for port in ports]
 

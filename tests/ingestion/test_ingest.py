@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from tests.conftest import provisioned
 from tests.ingestion.made import BROWSER, page_view
-from tests.ingestion.sending import DoorPart, door_settings, running_door, url
+from tests.ingestion.sending import DoorPart, door_settings, kill, running_door, url
 from tests.support import wait
 from tests.support.kafka_log import read_log
 from tests.support.parts import gone_afterwards
@@ -210,7 +210,7 @@ def test_a_worker_that_dies_is_replaced(door: DoorPart) -> None:
     before = set(door.workers())
     os.kill(min(before), signal.SIGKILL)
     door.wait_until(lambda: len(door.workers()) == 2 and set(door.workers()) != before)
-    door.wait_until(lambda: door.log.count("Started worker-") == 3)
+    door.wait_until(lambda: door.log.count(' runtime-1"') == 3)
     for _ in range(10):
         assert ask(url(door.settings), page_view())[0] == 200
 
@@ -220,3 +220,24 @@ def test_told_to_end_it_ends_and_leaves_no_worker(door: DoorPart) -> None:
     assert len(workers) == 2
     assert door.stop() == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_a_worker_that_still_starts_is_gone_with_its_parent(stack: Settings, tmp_path: Path) -> None:
+    part = DoorPart(door_settings(stack, tmp_path), tmp_path / "door.log")
+    with gone_afterwards(part):
+        part.wait_until(part.workers)
+        workers = part.workers()
+        part.process.kill()
+        try:
+            wait.until(lambda: not any(_lives(pid) for pid in workers), 10)
+        finally:
+            for pid in workers:
+                kill(pid)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,9 @@ from tidemark.counts import decode_counts
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import BOTS, DOOR_COUNTS, EVENTS, Topic
+
+#: So long (s) Kafka stays away from a door: longer than its client would keep a record.
+OUTAGE_S = 31
 
 
 def spooled(settings: Settings) -> int:
@@ -71,6 +75,8 @@ def test_with_kafka_away_or_standing_still_events_are_on_disk_or_refused(own_sta
             # What lies on disk survives the door's own death, and is sent by the next one.
             door.kill()
         with running_door(settings, tmp_path / "log") as door:
+            until = time.monotonic() + OUTAGE_S
+            wait.until(lambda: time.monotonic() > until, OUTAGE_S + 1)
             sending.wait_for_more(20)
             broker.start()
             door.wait_until(lambda: spooled(settings) == 0)

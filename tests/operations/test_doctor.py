@@ -27,8 +27,9 @@ from tests.deploy.test_provision import InfluxDB2, influxdb_2  # noqa: F401
 from tests.support import wait
 from tests.support.parts import running
 from tidemark.kafka import client_config
+from tidemark.rights import SINK_GROUP
 from tidemark.settings import Settings
-from tidemark.topics import ALERTS, EVENTS, METRICS, SINK_GROUP
+from tidemark.topics import ALERTS, EVENTS, METRICS
 
 PARTS = (("streams", "run"), ("sink", "influxdb"), ("gateway",), ("ingest",))
 SECRET = "hush-hush"
