@@ -9,7 +9,8 @@ from aiokafka.protocol.admin import ApiVersionRequest  # type: ignore[import-unt
 from confluent_kafka import KafkaException
 from confluent_kafka.admin._metadata import ClusterMetadata
 
-from operations.doctor.findings import Finding, failed, ok, warning
+from operations.doctor.findings import Finding, ok, problem, warning
+from tidemark.kafka import aiokafka_config
 from tidemark.settings import Settings
 
 ANSWER_SECONDS = 3.0
@@ -30,7 +31,9 @@ _KAFKA_VERSIONS = (
 def away(settings: Settings, error: KafkaException) -> Finding:
     """Return that no broker has answered."""
     found = f"no answer from {settings.kafka_bootstrap_servers} within {ANSWER_SECONDS:.0f} s: {error.args[0].str()}"
-    return failed("kafka", found, "start it (here: tidemark stack up --detach) or set TIDEMARK_KAFKA_BOOTSTRAP_SERVERS")
+    return problem(
+        "kafka", found, "start it (here: tidemark stack up --detach) or set TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"
+    )
 
 
 def brokers(settings: Settings, cluster: ClusterMetadata) -> Iterator[Finding]:
@@ -39,16 +42,16 @@ def brokers(settings: Settings, cluster: ClusterMetadata) -> Iterator[Finding]:
     found = f"{count} broker{'s' if count != 1 else ''} at {settings.kafka_bootstrap_servers}"
     if count < copies:
         todo = f"start the missing ones (here: tidemark stack up --detach --brokers {copies})"
-        yield failed("kafka", f"{found}, {copies} copies of each record are asked for", todo)
+        yield problem("kafka", f"{found}, {copies} copies of each record are asked for", todo)
     else:
         yield ok("kafka", found)
     for broker in cluster.brokers.values():
-        yield _version(f"kafka version, broker {broker.id}", str(broker.host), int(broker.port or 0))
+        yield _version(settings, f"kafka version, broker {broker.id}", str(broker.host), int(broker.port or 0))
 
 
-def _version(check: str, host: str, port: int) -> Finding:
+def _version(settings: Settings, check: str, host: str, port: int) -> Finding:
     try:
-        known = asyncio.run(_fetch_version(host, port))
+        known = asyncio.run(_fetch_version(settings, host, port))
     except Exception as error:  # whatever it is, the version is not known
         found = f"not told by {host}:{port}: {type(error).__name__}"
         return warning(check, found, f"kafka-broker-api-versions.sh --bootstrap-server {host}:{port} --version")
@@ -58,9 +61,11 @@ def _version(check: str, host: str, port: int) -> Finding:
     return ok(check, version)
 
 
-async def _fetch_version(host: str, port: int) -> int:
+async def _fetch_version(settings: Settings, host: str, port: int) -> int:
+    config = aiokafka_config(settings)
+    del config["bootstrap_servers"]
     async with asyncio.timeout(ANSWER_SECONDS):
-        connection = await create_conn(host, port, request_timeout_ms=int(ANSWER_SECONDS * 1_000))
+        connection = await create_conn(host, port, request_timeout_ms=int(ANSWER_SECONDS * 1_000), **config)
         try:
             answer = await connection.send(ApiVersionRequest())
         finally:

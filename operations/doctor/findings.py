@@ -5,23 +5,23 @@ from typing import Literal
 
 from msgspec import Struct
 
-State = Literal["ok", "warning", "failed"]
-_WORSE: tuple[State, ...] = ("ok", "warning", "failed")
+Level = Literal["ok", "warning", "problem"]
+_WORSE: tuple[Level, ...] = ("ok", "warning", "problem")
 
 
 class Finding(Struct, frozen=True):
     """One thing that was looked at: ``found`` and ``todo`` are a line each; ``todo`` is empty if it is ok."""
 
     check: str
-    state: State
+    level: Level
     found: str
     todo: str = ""
 
 
 class Diagnosis(Struct, frozen=True):
-    """All findings, in the order of the checks, and the worst of their states."""
+    """All findings, in the order of the checks, and the worst of their levels."""
 
-    state: State
+    level: Level
     findings: list[Finding]
 
 
@@ -35,12 +35,12 @@ def warning(check: str, found: str, todo: str) -> Finding:
     return Finding(check, "warning", found, todo)
 
 
-def failed(check: str, found: str, todo: str) -> Finding:
+def problem(check: str, found: str, todo: str) -> Finding:
     """Return what keeps results from being made, right or in time."""
-    return Finding(check, "failed", found, todo)
+    return Finding(check, "problem", found, todo)
 
 
 def diagnosis(findings: Iterable[Finding]) -> Diagnosis:
-    """Return them with the worst of their states."""
+    """Return them with the worst of their levels."""
     found = list(findings)
-    return Diagnosis(max((each.state for each in found), key=_WORSE.index, default="ok"), found)
+    return Diagnosis(max((each.level for each in found), key=_WORSE.index, default="ok"), found)

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from operations.doctor.findings import Finding, failed, ok, warning
+from operations.doctor.findings import Finding, ok, problem, warning
 from tidemark.settings import Settings
 
 MIN_FREE_BYTES = 1024**3
@@ -23,11 +23,11 @@ def _folder(check: str, folder: Path, setting: str) -> Finding:
         there = next(each for each in (folder, *folder.parents) if each.exists())
         mode, free = there.stat().st_mode, shutil.disk_usage(there).free
     except OSError as error:
-        return failed(check, f"{folder} cannot be looked at: {error.strerror}", f"set {setting} to another folder")
+        return problem(check, f"{folder} cannot be looked at: {error.strerror}", f"set {setting} to another folder")
     if not stat.S_ISDIR(mode):
-        return failed(check, f"{there} is no folder", f"set {setting} to another folder")
+        return problem(check, f"{there} is no folder", f"set {setting} to another folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        return failed(check, f"{there} may not be written by us", f"sudo chown -R $(id -u) {there}, or set {setting}")
+        return problem(check, f"{there} may not be written by us", f"sudo chown -R $(id -u) {there}, or set {setting}")
     if there == folder and mode & stat.S_IWOTH:
         return warning(check, f"{folder} may be written by everyone", f"chmod o-w {folder}")
     if free < MIN_FREE_BYTES:

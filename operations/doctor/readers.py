@@ -1,15 +1,18 @@
 """Looks how far each consumer group is behind its logs, and what the newest event tells of the broker's clock."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._metadata import ClusterMetadata
 
+from operations.doctor.access import not_looked_at
 from operations.doctor.brokers import ANSWER_SECONDS
-from operations.doctor.findings import Finding, failed, ok, warning
-from tidemark.rights import SINK_GROUP, STREAMS_GROUP
+from operations.doctor.findings import Finding, ok, problem, warning
+from operations.doctor.offsets import END, FIRST, Place, listed, newest_ms, places
+from tidemark.access import is_refusal
+from tidemark.rights import SINK_GROUP, STREAMS_GROUP, webhook_group
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, DOOR_COUNTS, EVENTS, METRICS, PARTIALS, SESSIONS, Topic
 
@@ -17,27 +20,24 @@ from tidemark.topics import ALERTS, DOOR_COUNTS, EVENTS, METRICS, PARTIALS, SESS
 BEHIND_SECONDS = 60
 #: A broker's clock may be ahead of ours by so much.
 AHEAD_SECONDS = 1.0
-_STARTS = {STREAMS_GROUP: "tidemark streams run", SINK_GROUP: "tidemark sink influxdb"}
-_READS: Mapping[str, tuple[Topic, ...]] = {
-    STREAMS_GROUP: (EVENTS, PARTIALS),
-    SINK_GROUP: (METRICS, SESSIONS, ALERTS, DOOR_COUNTS),
-}
-
-_FIRST, _END = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_NEWEST = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
-
-#: A topic's name on the broker and a partition.
-Place = tuple[str, int]
 
 
 def readers(admin: AdminClient, settings: Settings, cluster: ClusterMetadata, now_ms: int) -> Iterator[Finding]:
     """Yield a finding for each consumer group. Raises KafkaException when the broker does not answer."""
-    for group, read in _READS.items():
-        places = _places(settings, cluster, read)
-        if not places:
-            yield warning(f"group {settings.topic(group)}", "its topics are not there", "tidemark stack up --detach")
+    for group, start, read in _groups(settings):
+        name = settings.topic(group)
+        if logs := places(settings, cluster, *read):
+            yield _seen(admin, name, start, logs, now_ms)
         else:
-            yield _group(admin, settings, group, places, now_ms)
+            yield warning(f"group {name}", "its topics are not there", "tidemark init")
+
+
+def _groups(settings: Settings) -> Iterator[tuple[str, str, tuple[Topic, ...]]]:
+    """Yield the groups that commit, the commands that start their members, and what they read."""
+    yield STREAMS_GROUP, "tidemark streams run", (EVENTS, PARTIALS)
+    yield SINK_GROUP, "tidemark sink influxdb", (METRICS, SESSIONS, ALERTS, DOOR_COUNTS)
+    if settings.webhook_url:
+        yield webhook_group(settings.webhook_url), "tidemark sink webhook", (ALERTS,)
 
 
 def clock(admin: AdminClient, settings: Settings, cluster: ClusterMetadata, now_ms: int) -> Iterator[Finding]:
@@ -46,9 +46,8 @@ def clock(admin: AdminClient, settings: Settings, cluster: ClusterMetadata, now_
     Kafka tells its time to nobody who does not write: that its clock is behind can only be seen while records come.
     """
     check = "clock, kafka"
-    places = _places(settings, cluster, (EVENTS,))
-    newest = max((time for _, time in _listed(admin, places, _NEWEST).values()), default=-1)
-    if newest < 0:
+    newest = newest_ms(admin, places(settings, cluster, EVENTS))
+    if newest is None:
         yield warning(
             check, "no event yet, and it cannot be measured without writing", "tidemark simulate --duration 5"
         )
@@ -67,21 +66,29 @@ def clock(admin: AdminClient, settings: Settings, cluster: ClusterMetadata, now_
         yield ok(check, f"not ahead of ours, and at most {max(age, 0):,.1f} s behind")
 
 
-def _group(admin: AdminClient, settings: Settings, group: str, places: list[Place], now_ms: int) -> Finding:
-    name, start = settings.topic(group), _STARTS[group]
-    committed, members = _committed(admin, name, places), _members(admin, name)
-    first, end = (_listed(admin, places, spec) for spec in (_FIRST, _END))
-    due = _listed(admin, places, OffsetSpec.for_timestamp(now_ms - BEHIND_SECONDS * 1_000))
+def _seen(admin: AdminClient, name: str, start: str, logs: list[Place], now_ms: int) -> Finding:
+    try:
+        return _group(admin, name, start, logs, now_ms)
+    except KafkaException as error:
+        if is_refusal(error.args[0]):
+            return not_looked_at(f"group {name}")
+        raise
+
+
+def _group(admin: AdminClient, name: str, start: str, logs: list[Place], now_ms: int) -> Finding:
+    committed, members = _committed(admin, name, logs), _members(admin, name)
+    first, end = (listed(admin, logs, spec) for spec in (FIRST, END))
+    due = listed(admin, logs, OffsetSpec.for_timestamp(now_ms - BEHIND_SECONDS * 1_000))
     # Who has committed nothing begins at the log's start.
-    lags = {place: max(0, end[place][0] - committed.get(place, first[place][0])) for place in places}
-    behind = [place for place in places if lags[place] > _since(due[place][0], end[place][0])]
+    lags = {place: max(0, end[place][0] - committed.get(place, first[place][0])) for place in logs}
+    behind = [place for place in logs if lags[place] > _since(due[place][0], end[place][0])]
     found = f"read by {members}, {sum(lags.values()):,} records to go"
     if members == 0:
-        return failed(f"group {name}", f"nobody reads; {sum(lags.values()):,} records to go", start)
+        return problem(f"group {name}", f"nobody reads; {sum(lags.values()):,} records to go", start)
     if behind:
         topic, partition = max(behind, key=lags.__getitem__)
         text = f"{found}, partitions over {BEHIND_SECONDS} s behind: {len(behind)}, most {topic}-{partition}"
-        return failed(f"group {name}", text, f"start another one: {start}; docs/runbooks/lag-growing.md")
+        return problem(f"group {name}", text, f"start another one: {start}; docs/runbooks/lag-growing.md")
     return ok(f"group {name}", f"{found}, none older than {BEHIND_SECONDS} s")
 
 
@@ -90,15 +97,8 @@ def _since(due: int, end: int) -> int:
     return end - due if due >= 0 else 0
 
 
-def _places(settings: Settings, cluster: ClusterMetadata, topics: tuple[Topic, ...]) -> list[Place]:
-    names = [settings.topic(topic.name) for topic in topics]
-    return [
-        (name, partition) for name in names if name in cluster.topics for partition in cluster.topics[name].partitions
-    ]
-
-
-def _committed(admin: AdminClient, group: str, places: list[Place]) -> dict[Place, int]:
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])
+def _committed(admin: AdminClient, group: str, logs: list[Place]) -> dict[Place, int]:
+    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in logs])
     [answer] = admin.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS).values()
     return {(each.topic, each.partition): each.offset for each in answer.result().topic_partitions if each.offset >= 0}
 
@@ -106,12 +106,3 @@ def _committed(admin: AdminClient, group: str, places: list[Place]) -> dict[Plac
 def _members(admin: AdminClient, group: str) -> int:
     [answer] = admin.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS).values()
     return len(answer.result().members)
-
-
-def _listed(admin: AdminClient, places: list[Place], spec: OffsetSpec) -> dict[Place, tuple[int, int]]:
-    """Return the offset that is asked for and its record's time (ms), -1 where there is none."""
-    if not places:
-        return {}
-    asked = {TopicPartition(*place): spec for place in places}
-    answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
-    return {(at.topic, at.partition): (told.result().offset, told.result().timestamp) for at, told in answers.items()}

@@ -11,17 +11,20 @@ from urllib.request import Request, urlopen
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 
-from operations.doctor.findings import Finding, failed, ok, warning
-from tidemark.influxdb import influxdb_config
+from operations.doctor.findings import Finding, ok, problem, warning
+from tidemark.influxdb import RETENTION_DAYS, influxdb_config
 from tidemark.settings import Settings
 
 ANSWER_SECONDS = 3.0
 #: Its clock is told to the second.
 CLOCK_SECONDS = 2.0
-_CREATE = "tidemark stack up --detach (it creates what is missing)"
-_TOKEN = "set TIDEMARK_INFLUXDB_TOKEN (1.8: user:password) to one that may read and write the bucket"
+_CREATE = "tidemark init, which makes what is missing, with an administrator's token"
+_TOKEN = (
+    "set TIDEMARK_INFLUXDB_TOKEN (1.8: user:password) to one that may read the bucket, such as the operator's of "
+    "tidemark access create"
+)
 #: A right to write shows only by writing.
-_READS = "may read; whether it may write shows only by writing, see the lag of the sink's group"
+_READS = "may read the bucket; whether the sink's may write shows only by writing, see the lag of its group"
 
 
 def store(settings: Settings) -> Iterator[Finding]:
@@ -32,10 +35,10 @@ def store(settings: Settings) -> Iterator[Finding]:
             version, date = reply.headers["X-Influxdb-Version"], reply.headers["Date"]
     except (OSError, ValueError) as error:
         todo = "start it (here: tidemark stack up --detach) or set TIDEMARK_INFLUXDB_URL"
-        yield failed("influxdb", f"no answer from {shown.geturl()}: {getattr(error, 'reason', error)}", todo)
+        yield problem("influxdb", f"no answer from {shown.geturl()}: {getattr(error, 'reason', error)}", todo)
         return
     if version is None:
-        yield failed("influxdb", f"what answers at {shown.geturl()} is no InfluxDB", "set TIDEMARK_INFLUXDB_URL")
+        yield problem("influxdb", f"what answers at {shown.geturl()} is no InfluxDB", "set TIDEMARK_INFLUXDB_URL")
         return
     version = version.removeprefix("v")
     yield _version(version, shown.geturl())
@@ -69,11 +72,11 @@ def _bucket_of_1(settings: Settings) -> Iterator[Finding]:
         with urlopen(request, timeout=ANSWER_SECONDS) as reply:
             [answer] = json.load(reply)["results"]
     except HTTPError as error:
-        yield failed("influxdb token", f"refused: {error.code} {error.reason}", _TOKEN)
+        yield problem("influxdb token", f"refused: {error.code} {error.reason}", _TOKEN)
         return
     yield ok("influxdb token", _READS)
     if "error" in answer:
-        yield failed(f"bucket {settings.influxdb_bucket}", f"is not there: {answer['error']}", _CREATE)
+        yield problem(f"bucket {settings.influxdb_bucket}", f"is not there: {answer['error']}", _CREATE)
         return
     [series] = answer["series"]
     policies = [dict(zip(series["columns"], values, strict=True)) for values in series.get("values", [])]
@@ -87,17 +90,22 @@ def _bucket_of_2(settings: Settings) -> Iterator[Finding]:
         with InfluxDBClient(**influxdb_config(settings), timeout=timeout_ms, retries=False) as client:
             bucket = client.buckets_api().find_bucket_by_name(settings.influxdb_bucket)
     except ApiException as error:
-        yield failed("influxdb token", f"refused: {error.status} {error.reason}", _TOKEN)
+        yield problem("influxdb token", f"refused: {error.status} {error.reason}", _TOKEN)
         return
     yield ok("influxdb token", _READS)
     if bucket is None:
         found = f"is not there, or the token may not see it in organisation {settings.influxdb_org}"
-        yield failed(f"bucket {settings.influxdb_bucket}", found, _CREATE)
+        yield problem(f"bucket {settings.influxdb_bucket}", found, _CREATE)
         return
     yield _kept(settings.influxdb_bucket, sum(rule.every_seconds for rule in bucket.retention_rules) / 86_400)
 
 
 def _kept(bucket: str, days: float | None) -> Finding:
     if days is None:
-        return failed(f"bucket {bucket}", "it has no default retention policy, so nothing can be written", _CREATE)
-    return ok(f"bucket {bucket}", f"keeps {days:.0f} d" if days else "keeps everything for ever")
+        return problem(f"bucket {bucket}", "it has no default retention policy, so nothing can be written", _CREATE)
+    if 0 < days < RETENTION_DAYS:
+        todo = (
+            f"if that is not wanted: influx bucket update --retention {RETENTION_DAYS}d, in 1.8 ALTER RETENTION POLICY"
+        )
+        return warning(f"bucket {bucket}", f"keeps {days:g} d, not {RETENTION_DAYS}: history ends sooner", todo)
+    return ok(f"bucket {bucket}", f"keeps {days:g} d" if days else "keeps everything for ever")

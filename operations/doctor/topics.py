@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
 
+from operations.doctor.access import not_looked_at
 from operations.doctor.brokers import ANSWER_SECONDS
-from operations.doctor.findings import Finding, failed, ok, warning
+from operations.doctor.findings import Finding, ok, problem, warning
+from tidemark.access import is_refusal
 from tidemark.settings import Settings
 from tidemark.topics import ALL, Topic
 
@@ -22,43 +25,60 @@ def topics(admin: AdminClient, settings: Settings, cluster: ClusterMetadata) -> 
     for topic in ALL:
         name = settings.topic(topic.name)
         if topic in there:
-            yield _topic(topic, settings, cluster.topics[name], configs[name])
+            yield _topic(topic, settings, cluster.topics[name], configs.get(name))
         else:
-            yield failed(f"topic {name}", "is not there", "tidemark stack up --detach (it creates what is missing)")
+            unseen = "" if settings.kafka_security_protocol == "PLAINTEXT" else ", or the user may not see it"
+            yield problem(f"topic {name}", f"is not there{unseen}", "tidemark init, which makes what is missing")
 
 
 def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    if not names:
-        return {}
+    """Return the topics' settings, but for those that the user may not see."""
     wanted = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
-    answers = admin.describe_configs(wanted, request_timeout=ANSWER_SECONDS)
-    return {
-        resource.name: {entry.name: entry.value for entry in answer.result().values()}
-        for resource, answer in answers.items()
-    }
+    answers = admin.describe_configs(wanted, request_timeout=ANSWER_SECONDS) if wanted else {}
+    configs = {}
+    for resource, answer in answers.items():
+        try:
+            configs[resource.name] = {entry.name: entry.value for entry in answer.result().values()}
+        except KafkaException as error:
+            if not is_refusal(error.args[0]):
+                raise
+    return configs
 
 
-def _topic(topic: Topic, settings: Settings, found: TopicMetadata, config: Mapping[str, str]) -> Finding:
+def _topic(topic: Topic, settings: Settings, found: TopicMetadata, config: Mapping[str, str] | None) -> Finding:
     name = settings.topic(topic.name)
-    check, copies = f"topic {name}", min(len(each.replicas) for each in found.partitions.values())
+    check = f"topic {name}"
     if len(found.partitions) != topic.partitions:
         text = f"{len(found.partitions)} partitions instead of {topic.partitions}: results depend on them"
-        return failed(check, text, "start beside it: TIDEMARK_TOPIC_PREFIX=new. tidemark stack up --detach")
-    look = f"kafka-topics.sh --bootstrap-server {settings.kafka_bootstrap_servers} --describe --topic {name}"
+        return problem(check, text, "start beside it: TIDEMARK_TOPIC_PREFIX=new. tidemark init")
     if orphans := [number for number, each in found.partitions.items() if each.leader < 0]:
-        return failed(check, f"no broker leads {_some(orphans)}", f"start the broker that has them: {look}")
+        todo = f"start the broker that has them: {_look(settings, name)}"
+        return problem(check, f"no broker leads {_some(orphans)}", todo)
+    if config is None:
+        return not_looked_at(check)
     wanted = topic.broker_config(settings.kafka_replication_factor)
     if wrong := {key: value for key, value in wanted.items() if config.get(key) != value}:
         return _other_settings(check, wrong, config, settings.kafka_bootstrap_servers, name)
+    return _copies(topic, settings, found)
+
+
+def _copies(topic: Topic, settings: Settings, found: TopicMetadata) -> Finding:
+    name = settings.topic(topic.name)
+    check, copies = f"topic {name}", min(len(each.replicas) for each in found.partitions.values())
     if copies < settings.kafka_replication_factor:
         text = f"{copies} copies instead of {settings.kafka_replication_factor}"
-        return warning(check, text, f"move it with kafka-reassign-partitions.sh; {look}")
+        return warning(check, text, f"move it with kafka-reassign-partitions.sh; {_look(settings, name)}")
     if behind := [number for number, each in found.partitions.items() if len(each.isrs) < len(each.replicas)]:
-        return warning(check, f"a copy of {_some(behind)} is behind or away", f"look at the brokers: {look}")
+        todo = f"look at the brokers: {_look(settings, name)}"
+        return warning(check, f"a copy of {_some(behind)} is behind or away", todo)
     kept = "for ever" if topic.retention_ms is None else f"{topic.retention_ms / 86_400_000:.0f} d"
     return ok(
         check, f"{topic.partitions} partitions, {copies} cop{'y' if copies == 1 else 'ies'}, {topic.cleanup}, {kept}"
     )
+
+
+def _look(settings: Settings, name: str) -> str:
+    return f"kafka-topics.sh --bootstrap-server {settings.kafka_bootstrap_servers} --describe --topic {name}"
 
 
 def _other_settings(
@@ -71,7 +91,7 @@ def _other_settings(
         f"kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics --entity-name {name} "
         f"--add-config {values}"
     )
-    return (failed if wrong.keys() & _DECISIVE else warning)(check, text, todo)
+    return (problem if wrong.keys() & _DECISIVE else warning)(check, text, todo)
 
 
 def _some(partitions: list[int]) -> str:

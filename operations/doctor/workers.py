@@ -1,25 +1,29 @@
-"""Looks at the workers' checkpoints and watermarks, as ``tidemark streams inspect`` tells them."""
+"""Looks at the workers' checkpoints and watermarks, as ``tidemark streams inspect`` tells them, and at the alerts'."""
 
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 from msgspec import Struct
 
-from operations.doctor.findings import Finding, failed, ok, warning
+from operations.doctor.findings import Finding, ok, problem, warning
+from operations.doctor.offsets import newest_ms, places
 from tidemark.settings import Settings
-from tidemark.topics import CHECKPOINTS, EVENTS, PARTIALS
+from tidemark.topics import ALERT_CHECKPOINTS, CHECKPOINTS, EVENTS, METRICS, PARTIALS
 
 INSPECT = "tidemark streams inspect"
-INSPECT_SECONDS = 7.0
+INSPECT_SECONDS = 15.0
 #: As in monitoring/prometheus/rules/alerts.yml. A checkpoint's watermark is as old as the checkpoint.
 WATERMARK_SECONDS = 30.0
 CHECKPOINT_SECONDS = 60.0
 
 
-class _Partition(Struct, rename="camel"):
+class Partition(Struct, rename="camel"):
+    """What is needed of a line of ``tidemark streams inspect --json``; ages in seconds, None where there is none."""
+
     topic: str
     partition: int
     behind_seconds: float | None
@@ -48,17 +52,35 @@ def workers(settings: Settings, cluster: ClusterMetadata) -> Iterator[Finding]:
         return
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it has said nothing"])[-1]
-        yield failed("checkpoints", f"cannot be read: {last.removeprefix(f'{INSPECT}: ')}", INSPECT)
+        yield problem("checkpoints", f"cannot be read: {last.removeprefix(f'{INSPECT}: ')}", INSPECT)
         return
-    partitions = [msgspec.json.decode(line, type=_Partition) for line in done.stdout.splitlines()]
-    yield _checkpoints(partitions)
-    yield _watermarks(partitions, WATERMARK_SECONDS + settings.checkpoint_interval_ms / 1_000)
+    partitions = [msgspec.json.decode(line, type=Partition) for line in done.stdout.splitlines()]
+    yield checkpoints(partitions)
+    yield watermarks(partitions, WATERMARK_SECONDS + settings.checkpoint_interval_ms / 1_000)
 
 
-def _checkpoints(partitions: Sequence[_Partition]) -> Finding:
+def alerts(admin: AdminClient, settings: Settings, cluster: ClusterMetadata, now_ms: int) -> Iterator[Finding]:
+    """Yield how old the last checkpoint of the alerts about sites is. Raises KafkaException.
+
+    Where no results come there is nothing to write down, and it may be older.
+    """
+    check, start = "checkpoints, alerts", "tidemark alerts run"
+    written = newest_ms(admin, places(settings, cluster, ALERT_CHECKPOINTS))
+    results = newest_ms(admin, places(settings, cluster, METRICS))
+    if written is None:
+        yield warning(check, "there is none yet: nobody has judged results by the rules for sites", start)
+    elif results is not None and (results - written) / 1_000 > CHECKPOINT_SECONDS:
+        found = f"the last is {(results - written) / 1_000:,.0f} s older than the newest result"
+        yield warning(check, found, f"{start}; if it runs, its log")
+    else:
+        yield ok(check, f"the last is of {max(0, now_ms - written) / 1_000:,.1f} s ago, no result is much newer")
+
+
+def checkpoints(partitions: Sequence[Partition]) -> Finding:
+    """Return how old the oldest state's last checkpoint is, and whether a worker would take it."""
     if refused := [each for each in partitions if each.problem is not None]:
         found = f"{len(refused)} would be refused by a worker with these settings: {refused[0].problem}"
-        return failed("checkpoints", found, f"put the setting back, or cut over to new topics; {INSPECT}")
+        return problem("checkpoints", found, f"put the setting back, or cut over to new topics; {INSPECT}")
     ages = [
         (each.checkpoint_age_seconds, f"{each.topic}-{each.partition}")
         for each in partitions
@@ -73,7 +95,8 @@ def _checkpoints(partitions: Sequence[_Partition]) -> Finding:
     return ok("checkpoints", found)
 
 
-def _watermarks(partitions: Sequence[_Partition], most_seconds: float) -> Finding:
+def watermarks(partitions: Sequence[Partition], most_seconds: float) -> Finding:
+    """Return how far the slowest watermark was behind the clock; more than ``most_seconds`` is a problem."""
     source = [each for each in partitions if each.topic == EVENTS.name]
     known = [(each.behind_seconds, each.partition) for each in source if each.behind_seconds is not None]
     if len(known) < len(source):
@@ -81,5 +104,5 @@ def _watermarks(partitions: Sequence[_Partition], most_seconds: float) -> Findin
     slowest, partition = max(known)
     found = f"the slowest partition's, {partition}, is {slowest:,.1f} s behind the clock at its checkpoint"
     if slowest > most_seconds:
-        return failed("watermarks", found, f"docs/runbooks/watermark-stuck.md: {INSPECT}")
+        return problem("watermarks", found, f"docs/runbooks/watermark-stuck.md: {INSPECT}")
     return ok("watermarks", found)
