@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._metadata import ClusterMetadata
@@ -12,6 +12,7 @@ from operations.doctor.brokers import ANSWER_SECONDS
 from operations.doctor.findings import Finding, ok, problem, warning
 from operations.doctor.offsets import END, FIRST, Place, listed, newest_ms, places
 from tidemark.access import is_refusal
+from tidemark.kafka import committed_offsets
 from tidemark.rights import SINK_GROUP, STREAMS_GROUP, webhook_group
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, DOOR_COUNTS, EVENTS, METRICS, PARTIALS, SESSIONS, Topic
@@ -27,7 +28,7 @@ def readers(admin: AdminClient, settings: Settings, cluster: ClusterMetadata, no
     for group, start, read in _groups(settings):
         name = settings.topic(group)
         if logs := places(settings, cluster, *read):
-            yield _seen(admin, name, start, logs, now_ms)
+            yield _seen(admin, settings, name, start, logs, now_ms)
         else:
             yield warning(f"group {name}", "its topics are not there", "tidemark init")
 
@@ -66,17 +67,19 @@ def clock(admin: AdminClient, settings: Settings, cluster: ClusterMetadata, now_
         yield ok(check, f"not ahead of ours, and at most {max(age, 0):,.1f} s behind")
 
 
-def _seen(admin: AdminClient, name: str, start: str, logs: list[Place], now_ms: int) -> Finding:
+def _seen(admin: AdminClient, settings: Settings, name: str, start: str, logs: list[Place], now_ms: int) -> Finding:
     try:
-        return _group(admin, name, start, logs, now_ms)
+        return _group(admin, settings, name, start, logs, now_ms)
     except KafkaException as error:
         if is_refusal(error.args[0]):
             return not_looked_at(f"group {name}")
         raise
 
 
-def _group(admin: AdminClient, name: str, start: str, logs: list[Place], now_ms: int) -> Finding:
-    committed, members = _committed(admin, name, logs), _members(admin, name)
+def _group(admin: AdminClient, settings: Settings, name: str, start: str, logs: list[Place], now_ms: int) -> Finding:
+    # First who reads: here Kafka says that a right is missing, asked for what is committed it is silent.
+    members = _members(admin, name)
+    committed = committed_offsets(settings, name, logs, ANSWER_SECONDS)
     first, end = (listed(admin, logs, spec) for spec in (FIRST, END))
     due = listed(admin, logs, OffsetSpec.for_timestamp(now_ms - BEHIND_SECONDS * 1_000))
     # Who has committed nothing begins at the log's start.
@@ -95,12 +98,6 @@ def _group(admin: AdminClient, name: str, start: str, logs: list[Place], now_ms:
 def _since(due: int, end: int) -> int:
     """Return how many records there are from an offset on; no offset (-1) is the log's end."""
     return end - due if due >= 0 else 0
-
-
-def _committed(admin: AdminClient, group: str, logs: list[Place]) -> dict[Place, int]:
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in logs])
-    [answer] = admin.list_consumer_group_offsets([asked], request_timeout=ANSWER_SECONDS).values()
-    return {(each.topic, each.partition): each.offset for each in answer.result().topic_partitions if each.offset >= 0}
 
 
 def _members(admin: AdminClient, group: str) -> int:
