@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from deploy.local.provision import query_influxdb_1
+from deploy.local.provision import create_bucket, query_influxdb_1
 from operations.doctor.findings import Finding
 from operations.doctor.readers import clock, readers
 from operations.doctor.store import store
@@ -192,8 +192,8 @@ def test_alerts_whose_checkpoint_is_much_older_than_the_newest_result_are_a_warn
 
 
 def test_on_influxdb_1_a_shorter_retention_is_a_warning(stack: Settings) -> None:
-    settings = provisioned(stack)
-    policy = f'autogen ON "{settings.influxdb_bucket}" DURATION 7d SHARD DURATION 1d'
-    query_influxdb_1(settings, f"ALTER RETENTION POLICY {policy}")
-    short = {each.check: each for each in store(settings)}[f"bucket {settings.influxdb_bucket}"]
+    settings = stack.model_copy(update={"influxdb_bucket": "short"})
+    create_bucket(settings)
+    query_influxdb_1(settings, "ALTER RETENTION POLICY autogen ON short DURATION 7d SHARD DURATION 1d")
+    short = {each.check: each for each in store(settings)}["bucket short"]
     assert (short.level, short.found) == ("warning", "keeps 7 d, not 30: history ends sooner")
