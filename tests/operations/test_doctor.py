@@ -90,7 +90,7 @@ def test_a_running_platform_is_healthy_and_looking_writes_nothing(healthy: Setti
         done.append(command(healthy, "--json"))
         return done[-1].returncode == 0 and json.loads(done[-1].stdout)["level"] == "ok"
 
-    wait.until(well, 90.0, lambda: done[-1].stdout)
+    wait.until(well, 150.0, lambda: done[-1].stdout)
     assert left_behind(healthy) == before
     assert SECRET not in done[-1].stdout + done[-1].stderr
     answer: dict[str, Any] = json.loads(done[-1].stdout)
