@@ -23,6 +23,9 @@ says. *Fires after*: seconds from the fault to that answer. *Over after*: from t
 that the alert does not fire. *Too*: what else fired meanwhile, but for what other faults were to fire that were there
 at the same time.
 
+Each line is of the last good drill of its alert: they may be of several runs. On a machine that has much else to do
+LatencyHigh fires without a fault; its drill waits until it does not.
+
 `--alert NAME` does one alert's drill, and puts its line here; `--screenshots FOLDER` makes the pictures in
 [the runbooks' list](runbooks/README.md).
 
