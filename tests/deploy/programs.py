@@ -17,10 +17,5 @@ def helm() -> Path:
     return _built("helm-3.19.5", "helm.sh/helm/v3/cmd/helm@v3.19.5") / "helm"
 
 
-def kubeconform() -> Path:
-    """Return the command that checks Kubernetes' objects against their schemas."""
-    return _built("kubeconform-0.7.0", "github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0") / "kubeconform"
-
-
 def _built(name: str, package: str) -> Path:
     return made_once(CACHE / name, partial(go_install, package), f"building {name} (once)", print)

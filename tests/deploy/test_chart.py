@@ -11,7 +11,19 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT
-from tests.deploy.chart import CHART, LEAST, VERSIONS, ChartRefused, Object, conformity, objects, pods, run_helm
+from tests.deploy.chart import (
+    CHART,
+    LEAST,
+    VERSIONS,
+    ChartRefused,
+    Object,
+    conformity,
+    objects,
+    pod_templates,
+    pods,
+    read,
+    run_helm,
+)
 from tests.deploy.compose import compose
 from tests.deploy.dockerfile import read_steps
 from tidemark.cli import app
@@ -54,14 +66,15 @@ def rendered(name: str) -> dict[str, Object]:
 
 
 def environment(pod: Object) -> dict[str, str]:
-    return {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    given = [(each["name"], each["value"]) for each in pod["containers"][0]["env"]]
+    assert len(given) == len(dict(given))
+    return dict(given)
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_helm_and_the_schemas_of_kubernetes_find_nothing(name: str) -> None:
     run_helm("lint", COMBINATIONS[name])
-    text = run_helm("template", COMBINATIONS[name])
-    assert [conformity(text, each) for each in VERSIONS] == [[], []]
+    assert [conformity(rendered(name), each) for each in VERSIONS] == [[], []]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +91,7 @@ def test_helm_and_the_schemas_of_kubernetes_find_nothing(name: str) -> None:
 def test_a_wrong_field_does_not_conform(right: str, wrong: str) -> None:
     text = run_helm("template", COMBINATIONS["strimzi"])
     assert right in text
-    assert conformity(text.replace(right, wrong), VERSIONS[-1])
+    assert conformity(read(text.replace(right, wrong)), VERSIONS[-1])
 
 
 @pytest.mark.parametrize(
@@ -247,11 +260,7 @@ def test_no_more_workers_than_partitions() -> None:
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_what_selects_pods_selects_those_of_its_part(name: str) -> None:
     of = rendered(name)
-    labels = [
-        each["spec"]["template"]["metadata"]["labels"]
-        for each in of.values()
-        if "template" in each.get("spec", {}) and each["kind"] != "KafkaNodePool"
-    ]
+    labels = [template["metadata"]["labels"] for template in pod_templates(of)]
     for key, each in of.items():
         if key.startswith(("Service/", "PodDisruptionBudget", "NetworkPolicy", "Deployment", "StatefulSet")):
             spec = each["spec"]
@@ -277,6 +286,24 @@ def test_prometheus_gets_its_jobs_from_the_services() -> None:
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     services = [each["metadata"]["labels"] for key, each in of.items() if key.startswith("Service/")]
     assert {labels[monitor["spec"]["jobLabel"]] for labels in services} == set(PARTS) - {"init"}
+
+
+def test_the_readmes_command_and_the_values_of_the_operations_page_install_it() -> None:
+    command = re.findall(r"^helm install (.*(?:\\\n.*)*)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    given = dict(pair.split("=") for pair in re.findall(r"--set (\S+)", command[0]))
+    assert "deploy/kubernetes" in command[0]
+    page = (ROOT / "docs" / "operations.md").read_text()
+    [values] = re.findall(r"```yaml\n# values.yaml\n(.*?)```", page, re.DOTALL)
+    assert objects(yaml.safe_load(values)).keys() == rendered("least").keys() == objects(nested(given)).keys()
+
+
+def nested(given: dict[str, str]) -> Object:
+    """Return ``--set`` values of two levels as a file would have them."""
+    values: Object = {}
+    for path, value in given.items():
+        first, second = path.split(".")
+        values.setdefault(first, {})[second] = value
+    return values
 
 
 def test_the_chart_is_of_this_version() -> None:
