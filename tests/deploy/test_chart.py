@@ -193,6 +193,7 @@ def test_a_pod_is_unprivileged_read_only_bounded_and_knows_no_token_and_no_servi
     assert security["runAsNonRoot"] is True
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
+    assert rendered(name)["ServiceAccount/tidemark"]["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
     [container] = pod["containers"]
     assert container["securityContext"] == {
@@ -278,6 +279,12 @@ def test_a_pod_reaches_and_is_reached_by_what_it_needs() -> None:
     assert policies["NetworkPolicy/tidemark-gateway"]["ingress"] == [{"ports": [{"port": 8082}], "from": PEERS}]
     assert policies["NetworkPolicy/tidemark-ingestion"]["ingress"] == [{"ports": [{"port": 8000}], "from": PEERS}]
     assert not [key for key in rendered("open") if key.startswith("NetworkPolicy")]
+
+
+def test_parts_of_several_pods_lose_one_at_a_time() -> None:
+    budgets = {key: each["spec"] for key, each in rendered("least").items() if key.startswith("PodDisruptionBudget")}
+    assert {key.rpartition("-")[2] for key in budgets} == {"streams", "gateway"}
+    assert all(budget["maxUnavailable"] == 1 for budget in budgets.values())
 
 
 def test_prometheus_gets_its_jobs_from_the_services() -> None:
