@@ -47,7 +47,7 @@ demo: setup
 
 test: lint
 	$(NPM) test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 # The whole fault table, an hour and a half; goes on where it was interrupted, AGAIN=1 starts over.
 test-faults: setup

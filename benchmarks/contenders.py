@@ -79,11 +79,15 @@ def environment(settings: Settings, state: Path, metrics_port: int) -> dict[str,
     }
 
 
-def _quix() -> list[str]:
-    requirements = FOLDER / "requirements.txt"
+def python_with(requirements: Path, doing: str) -> str:
+    """Return a Python that has these requirements, in a folder of the cache; installed if it is not there."""
     target = CACHE.absolute() / f"baselines-python-{_digest(requirements)}"
-    made_once(target, partial(_install, requirements), "installing Quix Streams (once)", print)
-    return [str(target / "bin" / "python"), str(FOLDER / "quix.py")]
+    made_once(target, partial(_install, requirements), f"{doing} (once)", print)
+    return str(target / "bin" / "python")
+
+
+def _quix() -> list[str]:
+    return [python_with(FOLDER / "requirements.txt", "installing Quix Streams"), str(FOLDER / "quix.py")]
 
 
 def _install(requirements: Path, folder: Path) -> None:

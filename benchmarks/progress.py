@@ -116,7 +116,7 @@ def counted_by_worker(port: int) -> int:
 
     It commits with its checkpoints, every 10 s: too seldom to tell how fast it is.
     """
-    wanted = [line for line in _metrics(port) if line.startswith(_HANDLED) and 'stage="windows"' in line]
+    wanted = [line for line in _metrics(port) if line.startswith(_HANDLED) and 'stage="streams"' in line]
     return int(sum(float(line.rpartition(" ")[2]) for line in wanted))
 
 

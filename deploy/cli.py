@@ -1,7 +1,8 @@
-"""``tidemark stack``: local servers; ``up``: all parts on this machine; ``init``: topics and bucket on any servers."""
+"""``tidemark stack``: local servers; ``up``: all parts on this machine; ``init``, ``access``: on any servers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,13 @@ from tidemark.settings import load_settings
 
 Brokers = Annotated[int, typer.Option(help="Kafka brokers to start: 1, or 3 with three copies of everything.")]
 
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")]
+Folder = Annotated[Path, typer.Argument(file_okay=False, help="Each part's secrets go into a folder of its own here.")]
+
+#: Tables that go into a file are not folded.
+PLAIN_WIDTH = 160
+
+access = typer.Typer(help="Users and least rights on a Kafka and an InfluxDB that are not open.", no_args_is_help=True)
 stack = typer.Typer(help="Real Kafka and InfluxDB on this machine, without Docker.", no_args_is_help=True)
 
 
@@ -18,6 +26,7 @@ def mount(app: typer.Typer) -> None:
     app.add_typer(stack, name="stack")
     app.command("up")(up)
     app.command("init")(init)
+    app.add_typer(access, name="access")
 
 
 def up(
@@ -29,12 +38,23 @@ def up(
         float | None, typer.Option(min=1, help="End after so many seconds, with a summary. Default: until Ctrl-C.")
     ] = None,
     simulator: Annotated[bool, typer.Option("--simulator/--no-simulator", help="Simulate visitors.")] = True,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Prometheus too, with our rules and alerts.")
+    ] = False,
 ) -> None:
     """Run the whole platform on this machine: servers, all parts, simulated visitors and the live view."""
     from deploy.local.parts import Options
     from deploy.local.pipeline import run_pipeline
 
-    options = Options(rate=rate, sites=sites, workers=workers, brokers=brokers, duration=duration, simulator=simulator)
+    options = Options(
+        rate=rate,
+        sites=sites,
+        workers=workers,
+        brokers=brokers,
+        duration=duration,
+        simulator=simulator,
+        prometheus=prometheus,
+    )
     with _plain_errors():
         if not run_pipeline(load_settings(), options, _say):
             raise typer.Exit(1)
@@ -75,6 +95,38 @@ def stack_down() -> None:
     from deploy.local.commands import stop_stack
 
     stop_stack(load_settings(), _say)
+
+
+@access.command("list")
+def access_list(json: Json = False) -> None:
+    """Show the least rights of each part's user; asks nobody."""
+    import msgspec
+    from rich.console import Console
+
+    from deploy.rights_table import rights_rows, rights_table
+
+    rows = rights_rows(load_settings())
+    if json:
+        for row in rows:
+            typer.echo(msgspec.json.encode(row))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    console.print(rights_table(rows))
+
+
+@access.command("create")
+def access_create(folder: Folder) -> None:
+    """Make each part's Kafka user, its rights and its InfluxDB token. Needs an administrator's settings.
+
+    A part reads its secrets with TIDEMARK_SECRETS_DIR=FOLDER/part. Files that are there are kept and used again.
+    """
+    from deploy.access import create_access
+
+    with _plain_errors():
+        create_access(load_settings(), folder)
+    typer.echo(f"each part has its user, rights and secrets: TIDEMARK_SECRETS_DIR={folder}/PART")
 
 
 def _say(text: str) -> None:

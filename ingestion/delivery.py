@@ -57,18 +57,18 @@ class Way(Enum):
 
 
 class Delivery:
-    """Delivers records, to be used from one event loop; ``run`` must run meanwhile.
+    """Delivers records to ``topics``, to be used from one event loop; ``run`` must run meanwhile.
 
     Kafka counts as away when it has not acknowledged a record after ``patience_s``, or when the client says that no
     broker is reached. Records are never lost and never confirmed too early; around an outage they may come twice, the
-    same, which their ids show.
+    same, which their ids show. All topics are one queue: a record to one that is missing has the others go to disk too.
     """
 
-    def __init__(self, connect: Connect, prefix: str, spool: Spool, topic: str, patience_s: float) -> None:
+    def __init__(self, connect: Connect, prefix: str, spool: Spool, topics: tuple[str, ...], patience_s: float) -> None:
         self._connect = connect
         self._producer = connect(self._on_error)
         self._prefix = prefix
-        self._probed = prefix + topic
+        self._topics = [prefix + topic for topic in topics]
         self._spool = spool
         self._patience_s = patience_s
         self._waves: dict[_Wave, None] = {}
@@ -78,6 +78,7 @@ class Delivery:
         self._lost: str | None = None
         self._failed = False
         self._why = ""
+        self._trouble: str | None = None
         self.way = Way.KAFKA
         if spool.size:
             self._go_to_spool("events of an earlier run are on disk")
@@ -181,23 +182,39 @@ class Delivery:
             self._spooling.set()
 
     async def _replay(self) -> None:
+        await self._usable()  # what is missing is told before a record needs it
+        told = ""
         while True:
             await self._spooling.wait()
-            if await self.trouble() is None:
+            if await self._usable():
                 if await self._send_oldest():
                     continue
-                log.warning("Kafka answers, and does not take what is in the spool", why=self._why)
+                if self._why != told:
+                    told = self._why
+                    log.warning("Kafka answers, and does not take what is in the spool", why=told)
             await asyncio.sleep(_RETRY_S)
 
+    async def _usable(self) -> bool:
+        trouble = await self.trouble()
+        if trouble is not None and trouble != self._trouble:
+            log.warning("Kafka cannot be used", why=trouble)
+        self._trouble = trouble
+        return trouble is None
+
     async def trouble(self) -> str | None:
-        """Say why Kafka cannot be used now, None if it answers; within a second."""
-        try:
-            found = (await asyncio.to_thread(self._producer.list_topics, self._probed, 1.0)).topics[self._probed]
-        except KafkaException as error:
-            return str(error.args[0].str())
-        if found.error is not None:
-            return f"topic {self._probed}: {found.error.str()}"
-        return None
+        """Say why Kafka cannot be used now, None if it answers and has the topics; within a second for each topic."""
+        return await asyncio.to_thread(self._look)
+
+    def _look(self) -> str | None:
+        troubles = []
+        for topic in self._topics:
+            try:
+                found = self._producer.list_topics(topic, 1.0).topics[topic]
+            except KafkaException as error:
+                return str(error.args[0].str())
+            if found.error is not None:
+                troubles.append(f"topic {topic}: {found.error.str()}")
+        return "; ".join(troubles) or None
 
     async def _send_oldest(self) -> bool:
         """Send a segment and delete it, or turn to Kafka if little is left; return whether that went well."""
@@ -237,6 +254,10 @@ class Delivery:
     async def _send_whole(self, segment: Segment) -> bool:
         records = segment.read()
         return not records or not await self._produce(records)
+
+    def close(self) -> None:
+        """Let go of the spool; what is in it is there for the next that starts."""
+        self._spool.close()
 
     async def finish(self, within_s: float) -> None:
         """Wait for what is under way, for at most so long."""

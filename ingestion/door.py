@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 from msgspec import Struct
+from prometheus_client import Counter
 
 from ingestion import bodies, replies
 from ingestion.addresses import Network, client_address, household
@@ -15,12 +16,14 @@ from ingestion.key_file import KeyFile
 from ingestion.ledgers import Ledgers, since_in, site_in
 from ingestion.openapi import Pages
 from ingestion.rates import Rates
+from ingestion.readiness import Readiness
 from ingestion.reasons import RATE_LIMITED, UNAVAILABLE, WRONG_ORIGIN, Rejected
 from ingestion.records import Record
 from ingestion.replies import Accepted, Outcome, Response
 from ingestion.requests import ClientGoneError, Memory, Receive, Request, Scope, Send
 from ingestion.steps import Arrival, Rules, Sender, take
-from monitoring.metrics import exposition
+from monitoring.metrics import INGESTION, INGESTION_RESPONSES, LATENCY
+from monitoring.serving import exposition
 from tidemark.events import encode_event
 from tidemark.logs import get_logger
 
@@ -28,8 +31,6 @@ log = get_logger("ingestion.door")
 
 #: When an event that could not be kept may come again (s).
 RETRY_S = 5.0
-#: For so long it counts whether Kafka has answered.
-READY_S = 1.0
 #: So many events are led through the steps before other requests get their turn.
 _AT_A_TIME = 250
 _CORS = (
@@ -38,6 +39,7 @@ _CORS = (
     (b"access-control-max-age", b"86400"),
 )
 _LOOK = ("GET", "HEAD")
+_LATENCY = LATENCY.labels(INGESTION)
 _ALWAYS = ((b"x-content-type-options", b"nosniff"),)
 
 
@@ -69,6 +71,7 @@ class Door:
         counts: Counts,
         files: Mapping[str, Response],
         ledgers: Ledgers,
+        readiness: Readiness,
     ) -> None:
         self._bounds = bounds
         self._rules = rules
@@ -78,9 +81,7 @@ class Door:
         self._memory = memory
         self._counts = counts
         self._ledgers = ledgers
-        self._probing = asyncio.Lock()
-        self._probed_at = -READY_S
-        self._trouble: str | None = None
+        self._readiness = readiness
         pages = Pages()
         self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
             **{path: (_LOOK, partial(_given, response)) for path, response in files.items()},
@@ -106,6 +107,7 @@ class Door:
         headers = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
         headers.append((b"cache-control", response.caching))
         headers += (*_ALWAYS, *self._cors(request), *response.headers)
+        _responses(int(response.status)).inc()
         await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
         await send({"type": "http.response.body", "body": response.body})
 
@@ -215,8 +217,11 @@ class Door:
                 refused[index] = why
             if index % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
-        safe = iter(await self._delivery.deliver(records) if records else ())
-        outcomes = [refused.get(index) or _outcome(arrival, next(safe)) for index, arrival in enumerate(arrivals)]
+        safe = await self._delivery.deliver(records) if records else []
+        if any(safe):
+            _LATENCY.observe(time.monotonic() - arrivals[0].sender.now)
+        left = iter(safe)
+        outcomes = [refused.get(index) or _outcome(arrival, next(left)) for index, arrival in enumerate(arrivals)]
         self._counts.add(
             (arrival.site, outcome.reason if isinstance(outcome, Rejected) else arrival.topic)
             for arrival, outcome in zip(arrivals, outcomes, strict=True)
@@ -247,17 +252,16 @@ class Door:
         return Response(200, replies.encode(replies.Health()))
 
     async def _ready(self, _: Request) -> Response:
-        async with self._probing:  # one look for all that ask
-            if time.monotonic() - self._probed_at > READY_S:
-                self._trouble = await self._delivery.trouble()
-                self._probed_at = time.monotonic()
-        if self._trouble is not None:
-            return Response(503, replies.encode(replies.Problem(f"Kafka: {self._trouble}")))
-        return Response(200, replies.encode(replies.Ready(self._delivery.spooled_bytes)))
+        return await self._readiness.response()
 
     async def _metrics(self, _: Request) -> Response:
-        content_type, body = exposition()
+        content_type, body = exposition(INGESTION)
         return Response(200, body, content_type.encode())
+
+
+@cache
+def _responses(status: int) -> Counter:
+    return INGESTION_RESPONSES.labels(status)
 
 
 def _hashed(sender: Sender) -> int:

@@ -35,6 +35,7 @@ _GZIP = {
     "description": "gzip if the body is.",
     "schema": {"type": "string", "enum": ["gzip", "identity"]},
 }
+_NOT_READY = "Kafka does not answer, or a topic of the events is missing: `message` says which. Events are still taken."
 _SENDING_PROBLEMS = {
     400: "Not JSON, or fields that are missing or wrong: `errors` names them all.",
     401: "A write key is needed, or this one is unknown, expired or revoked.",
@@ -62,7 +63,7 @@ def document() -> Document:
             "/event.gif": {"get": _pixel()},
             "/sites/{site_id}/ledger": {"get": _ledger()},
             "/health": {"get": _look("The process lives", replies.Health)},
-            "/ready": {"get": _look("Kafka answers", replies.Ready, {503: "Kafka does not; events are still taken."})},
+            "/ready": {"get": _look("Kafka answers", replies.Ready, {503: _NOT_READY})},
             "/metrics": {"get": _plain("Prometheus metrics", "text/plain")},
             "/openapi.json": {"get": _plain("This document", "application/json")},
             "/docs": {"get": _plain("This document as a page", "text/html")},

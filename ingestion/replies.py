@@ -53,9 +53,13 @@ class Health(Struct, frozen=True):
 
 
 class Ready(Struct, tag_field="status", tag="ready", frozen=True):
-    """Kafka answers. ``spooled_bytes``: what of an outage still waits on this worker's disk."""
+    """Kafka answers and has the events' topics. ``spooled_bytes``: what of an outage still waits on this worker's disk.
+
+    ``counts_trouble``: why the ledger learns of nothing new; null: it does.
+    """
 
     spooled_bytes: int
+    counts_trouble: str | None = None
 
 
 encode = msgspec.json.Encoder().encode

@@ -57,7 +57,8 @@ class Request:
 
     def header(self, name: bytes) -> str:
         """Return a header's value, several of them as one list, "" for none."""
-        return self._headers.get(name, b"").decode("latin-1")
+        value = self._headers.get(name)
+        return value.decode("latin-1") if value else ""
 
     def key(self) -> str | None:
         """Return the write key: from ``Authorization: Bearer``, else from ``?key=``."""

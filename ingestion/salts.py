@@ -8,7 +8,7 @@ from ingestion.visitors import SALT_BYTES, SALT_KEPT_MS, day_of
 
 
 class Salts:
-    """The salts in one folder. Nobody but the door's user may read them; none outlives its 48 hours on disk or here."""
+    """The salts in one folder. Only the door's user may read them; none outlives its 48 hours where a door runs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ingestion.reasons import FieldError, Rejected
-from tidemark.decoding import pack_ids
+from tidemark.decoding import is_event_id
 from tidemark.events import (
     CONVERSION,
     INVALID_FIELD,
@@ -93,15 +93,24 @@ def read(raw: bytes) -> tuple[Event, int | None]:
     The ids it lacks are empty: the caller fills them in before anybody else sees it. An event with ``eventType`` and
     without ``event_type`` is read as the platform's own. Raises Rejected with UNDECODABLE or INVALID_FIELD.
     """
-    own = b'"eventType"' in raw and b'"event_type"' not in raw
     try:
         if not raw.isascii():
             raw.decode()  # msgspec does not look into the strings it skips
-        sent = None if own else _decode_site(raw)
-        event = _decode_own(raw) if sent is None else _converted(sent)
+        sent = _decode_site(raw)
+    except msgspec.ValidationError as error:
+        if b'"eventType"' in raw and b'"event_type"' not in raw:
+            return _read_own(raw), None
+        raise _why_not(raw, SiteEvent, error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _why_not(raw, Event if own else SiteEvent, error) from None
-    return _checked(event), None if sent is None or sent.sent_at is None else _ms(sent.sent_at, "sent_at")
+        raise _why_not(raw, SiteEvent, error) from None
+    return _checked(_converted(sent)), None if sent.sent_at is None else _ms(sent.sent_at, "sent_at")
+
+
+def _read_own(raw: bytes) -> Event:
+    try:
+        return _checked(_decode_own(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _why_not(raw, Event, error) from None
 
 
 def from_words(words: dict[str, str]) -> tuple[Event, int | None]:
@@ -165,11 +174,8 @@ def _checked(event: Event) -> Event:
     """Check what the fields' types do not say."""
     if event.event_type == PAGE_VIEW and (event.page_view_data is None or event.page_view_data.url is None):
         raise _wrong(FieldError("path", "the path or url of the page that was viewed", "nothing"))
-    if event.event_id:
-        try:
-            pack_ids([event.event_id])
-        except ValueError:
-            raise _wrong(FieldError("event_id", _UUID_FORM, _shown(event.event_id))) from None
+    if event.event_id and not is_event_id(event.event_id):
+        raise _wrong(FieldError("event_id", _UUID_FORM, _shown(event.event_id)))
     return event
 
 

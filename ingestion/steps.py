@@ -4,14 +4,13 @@ Each step enriches the event or rejects it with a reason of the fixed list. Befo
 request (size, key, rate: ``ingestion/door.py``), after them its record is produced.
 """
 
-import uuid
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from ingestion import shapes, visitors
 from ingestion.addresses import Address, parse_address
-from ingestion.agents import MAX_LENGTH, agent
+from ingestion.agents import MAX_LENGTH, UNKNOWN, Agent, agent
 from ingestion.bodies import too_large
 from ingestion.keys import KeyRing
 from ingestion.rates import Rates
@@ -48,6 +47,7 @@ class Arrival(Struct):
     read: Event | None = None
     address: Address | None = None
     user_agent: str = ""
+    agent: Agent = UNKNOWN
 
     @property
     def event(self) -> Event:
@@ -66,13 +66,17 @@ class Arrival(Struct):
 
 
 class Rules(Struct, frozen=True):
-    """What the steps need besides the event. ``salt``: event time, the door's time (ms) → the salt of that day."""
+    """What the steps need besides the event.
+
+    ``salt``: event time, the door's time (ms) → the salt of that day. ``make_id``: a random event id.
+    """
 
     max_event_bytes: int
     honour_do_not_track: bool
     site_rates: Rates
     salt: Callable[[int, int], bytes]
     country: Callable[[Address], str | None]
+    make_id: Callable[[], str]
 
 
 Step = Callable[[Arrival, Rules], None]
@@ -120,13 +124,14 @@ def bot(arrival: Arrival, _: Rules) -> None:
     data = arrival.event.session_data
     given = None if data is None else data.user_agent
     arrival.user_agent = (given or arrival.sender.user_agent)[:MAX_LENGTH]
-    if agent(arrival.user_agent).bot:
+    arrival.agent = agent(arrival.user_agent)
+    if arrival.agent.bot:
         arrival.topic = BOTS.name
 
 
 def user_agent(arrival: Arrival, _: Rules) -> None:
     """Fill in browser, operating system and device where the event does not tell them."""
-    known = agent(arrival.user_agent)
+    known = arrival.agent
     if known.browser is not None:
         data = _session_data(arrival.event)
         data.browser = data.browser or known.browser
@@ -161,10 +166,10 @@ def privacy(arrival: Arrival, rules: Rules) -> None:
     arrival.address = None
 
 
-def identity(arrival: Arrival, _: Rules) -> None:
+def identity(arrival: Arrival, rules: Rules) -> None:
     """Give an event without an id a random one."""
     if not arrival.event.event_id:
-        arrival.event.event_id = str(uuid.uuid4())
+        arrival.event.event_id = rules.make_id()
 
 
 def _session_data(event: Event) -> SessionData:

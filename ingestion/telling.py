@@ -1,4 +1,4 @@
-"""From a worker's counts to their topic, once a second: by the way of the events, so over the disk if Kafka is away."""
+"""From a worker's counts to their topic, once a second, by a delivery like the events': on disk while Kafka is away."""
 
 import asyncio
 import time

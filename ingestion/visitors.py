@@ -17,8 +17,8 @@ def day_of(time_ms: int) -> int:
 
 def cookieless(salt: bytes, site: str, address: Address | None, agent: str) -> str:
     """Return the visitor's id for this salt's day, 32 hex digits: the same site, address and agent are one visitor."""
-    parts = (site.encode(), b"" if address is None else household(address), agent.encode())
-    content = b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    where = b"" if address is None else household(address)
+    content = f"{len(site)}:{site}{len(agent)}:{agent}".encode() + where
     return blake2b(content, digest_size=16, key=salt).hexdigest()
 
 

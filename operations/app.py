@@ -8,9 +8,11 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from operations.letters import Copy, Selection
 from operations.reading import read_copies
 from operations.redriving import Redriver
+from tidemark.access import named_refusals
 from tidemark.influxdb import influxdb_config, read_ledger
 from tidemark.kafka import client_config, producer_config
 from tidemark.ledger import Ledger
+from tidemark.rights import OPERATIONS_GROUP
 from tidemark.settings import Settings
 from tidemark.topics import ALL, DEAD_LETTERS
 
@@ -25,9 +27,10 @@ def select(
 ) -> Selection:
     """Read the letters written since (ms) to the topic's present end; return the wanted ones.
 
-    Raises KafkaException when the topic is missing or the broker does not answer.
+    Raises KafkaException when the topic is missing or the broker does not answer, and AccessRefused.
     """
-    return Selection(wanted, limit).add(_copies(settings, since))
+    with named_refusals(settings, "operator"):
+        return Selection(wanted, limit).add(_copies(settings, since))
 
 
 def _copies(settings: Settings, since: int | None) -> Iterator[Copy]:
@@ -36,7 +39,7 @@ def _copies(settings: Settings, since: int | None) -> Iterator[Copy]:
         client_config(settings)
         | {
             # The client asks for a name; nothing is committed under it.
-            "group.id": settings.topic("operations"),
+            "group.id": settings.topic(OPERATIONS_GROUP),
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",

@@ -97,7 +97,7 @@ class Run:
     def _connect(self, settings: Settings) -> Sender:
         connection = Connection()
         return Sender(
-            Producer({**sender_config(settings), "error_cb": connection.on_error}),
+            Producer(sender_config(settings, connection.on_error)),
             settings.topic(EVENTS.name),
             self._tally,
             self._punctuality,

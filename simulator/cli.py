@@ -97,20 +97,25 @@ def simulate(
         raise typer.BadParameter(f"expected a file in a folder that exists, got {manifest}", param_hint="--manifest")
     from rich.console import Console
 
-    from monitoring.metrics import serve_metrics
+    from monitoring.metrics import SIMULATOR
+    from monitoring.serving import serve_metrics
     from simulator.app import Options, Run, Stop
     from simulator.producer import SendError
+    from tidemark.access import check_access, named_refusals
+    from tidemark.rights import AccessRefused
     from tidemark.settings import load_settings
 
     settings = load_settings()
-    serve_metrics(settings.metrics_host, settings.metrics_port)
+    serve_metrics(SIMULATOR, settings.metrics_host, settings.metrics_port)
     options = Options(
         load, Faults(late, duplicates, bad, disorder_ms), start_ms, duration_ms, count, max_speed, manifest
     )
+    check_access(settings, "simulator")
     run = Run(settings, options, Stop(), Console(stderr=True))
     try:
-        complete = run.execute()
-    except SendError as error:
+        with named_refusals(settings, "simulator"):
+            complete = run.execute()
+    except (SendError, AccessRefused) as error:
         typer.echo(f"tidemark simulate: {error}", err=True)
         complete = False
     typer.echo(run.summary())

@@ -9,7 +9,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from simulator.manifest import Tally
 from simulator.pacing import Clock, Punctuality
 from simulator.plan import Record
-from tidemark.kafka import ClientConfig, producer_config
+from tidemark.access import is_refusal
+from tidemark.kafka import ClientConfig, OnError, producer_config
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
 
@@ -29,9 +30,9 @@ class SendError(Exception):
     """Sending cannot go on: the topic is missing, or the producer has failed for good."""
 
 
-def sender_config(settings: Settings) -> ClientConfig:
+def sender_config(settings: Settings, on_error: OnError) -> ClientConfig:
     """Return the producer's settings: it bridges a broker's absence of five minutes within bounded memory."""
-    return producer_config(settings, linger_ms=5) | {
+    return producer_config(settings, linger_ms=5, on_error=on_error) | {
         "delivery.timeout.ms": 300_000,
         "queue.buffering.max.messages": 100_000,
         "queue.buffering.max.kbytes": 131_072,
@@ -99,6 +100,7 @@ class Sender:
         self._delivered: list[_Wave] = []
         self._failing: list[_Wave] = []
         self._unpolled = 0
+        self._refused: KafkaError | None = None
 
     def find_topic(self, given_up: Callable[[], bool]) -> bool:
         """Wait for the broker; return False if given up. Raises SendError if it is there and the topic is not."""
@@ -157,10 +159,12 @@ class Sender:
         return taken
 
     def poll(self, seconds: float) -> None:
-        """Serve delivery reports for at most so long."""
+        """Serve delivery reports for at most so long. Raises KafkaException when the user may not write."""
         self._unpolled = 0
         self._producer.poll(seconds)
         self._settle()
+        if self._refused is not None:
+            raise KafkaException(self._refused)
         self._beat()
 
     def flush(self, given_up: Callable[[], bool]) -> None:
@@ -175,6 +179,8 @@ class Sender:
             self._delivered.append(wave)
         else:
             self._tally.failed[error.str()] += 1
+            if is_refusal(error):
+                self._refused = error
             wave.take_out(message.value())
             self._failing.append(wave)
 

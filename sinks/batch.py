@@ -39,6 +39,7 @@ class UnavailableError(Exception):
 class Batch:
     """What has been read and not yet committed; ``offsets`` are the next to read, by (topic, partition).
 
+    ``oldest_ms`` is the time of the oldest record as far as it is known (ms since the epoch).
     Full at ``max_points`` or ``max_seconds`` after it began, whichever comes first. A record of many points may take
     it over ``max_points``.
     """
@@ -49,6 +50,7 @@ class Batch:
     rejected: list[Rejected] = field(default_factory=list)
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     began: float = 0.0
+    oldest_ms: int | None = None
 
     def add(self, record: Record, lines: list[str], now: float) -> None:
         """Hold a record's points; one without points counts as read. ``now`` is a monotonic clock's, in seconds."""
@@ -66,6 +68,10 @@ class Batch:
             self.began = now
         self.offsets[record.topic, record.partition] = record.offset + 1
 
+    def came(self, time_ms: int) -> None:
+        """Note the time of a record that it holds."""
+        self.oldest_ms = time_ms if self.oldest_ms is None else min(time_ms, self.oldest_ms)
+
     def full(self, now: float) -> bool:
         """Say whether it is time to write; never for an empty batch."""
         return bool(self.offsets) and (len(self.points) >= self.max_points or now - self.began >= self.max_seconds)
@@ -73,13 +79,15 @@ class Batch:
     def take(self) -> "Batch":
         """Move everything to a batch of its own; this one begins anew."""
         taken = replace(self)
-        self.points, self.rejected, self.offsets = [], [], {}
+        self.points, self.rejected, self.offsets, self.oldest_ms = [], [], {}, None
         return taken
 
     def give_back(self, taken: "Batch") -> None:
         """Hold again what was taken, before what has been read since."""
         if taken.offsets:
             self.began = min(self.began, taken.began) if self.offsets else taken.began
+        if taken.oldest_ms is not None:
+            self.came(taken.oldest_ms)
         self.points[:0] = taken.points
         self.rejected[:0] = taken.rejected
         self.offsets = taken.offsets | self.offsets
@@ -89,9 +97,11 @@ class Batch:
         self.points.clear()
         self.rejected.clear()
         self.began = now
+        self.oldest_ms = None
 
     def clear(self) -> None:
         """Forget everything; what was not committed will be read again."""
         self.points.clear()
         self.rejected.clear()
         self.offsets.clear()
+        self.oldest_ms = None

@@ -2,27 +2,26 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import stamina
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from monitoring.metrics import ERRORS, EVENTS
+from monitoring.metrics import DEAD_LETTERS, ERRORS, EVENTS, LATENCY, SINK_RETRIES
 from sinks.background import BackgroundWriter
 from sinks.batch import Batch, Point, Record, Rejected, UnavailableError
 from sinks.dead_letters import DeadLetters
 from sinks.decode import Decode
+from tidemark.access import is_refusal
 from tidemark.logs import get_logger
 
-STAGE = "influxdb-sink"
 READ_RECORDS = 500
 READ_SECONDS = 0.1
 
 _retry_for_ever = stamina.RetryingCaller(attempts=None, timeout=None, wait_initial=0.2, wait_max=2.0, wait_jitter=0.2)
-_log = get_logger("sinks.influxdb")
-_ACCEPTED = EVENTS.labels(STAGE, "accepted")
-_PASSED_OVER = EVENTS.labels(STAGE, "passed_over")
+_log = get_logger("sinks.consumer")
 
 
 class SinkConsumer:
@@ -41,6 +40,7 @@ class SinkConsumer:
         write: Callable[[list[Point]], list[Rejected]],
         dead_letters: DeadLetters,
         stop: threading.Event,
+        stage: str,
     ) -> None:
         self._consumer = consumer
         self._decode = decode
@@ -48,19 +48,24 @@ class SinkConsumer:
         self._dead_letters = dead_letters
         self._stop = stop
         self._batch = batch
+        self._stage = stage
+        self._accepted, self._passed_over = EVENTS.labels(stage, "accepted"), EVENTS.labels(stage, "passed_over")
+        self._latency = LATENCY.labels(stage)
         self._assignment: set[tuple[str, int]] = set()
         self._waiting = False
 
     def run(self, topics: list[str]) -> None:
         """Run until ``stop`` is set, then write what is held and leave the group.
 
-        Raises KafkaException when the consumer cannot go on or a dead letter was not delivered.
+        Raises KafkaException when the consumer cannot go on, a right is missing or a dead letter was not delivered.
         """
         self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         try:
             while not self._stop.is_set():
-                for message in self._consumer.consume(READ_RECORDS, READ_SECONDS):
+                messages = self._consumer.consume(READ_RECORDS, READ_SECONDS)
+                for message in messages:
                     self._take(message)
+                self._note_time(messages)
                 self._write_on()
             self._write_or_leave()
         finally:
@@ -83,7 +88,14 @@ class SinkConsumer:
             self._batch.reject(decoded, time.monotonic())
             return
         self._batch.add(record, decoded, time.monotonic())
-        (_ACCEPTED if decoded else _PASSED_OVER).inc()
+        (self._accepted if decoded else self._passed_over).inc()
+
+    def _note_time(self, messages: list[Message]) -> None:
+        """Note the first one's time for all of them: they came together."""
+        if messages:
+            kind, time_ms = messages[0].timestamp()
+            if kind != TIMESTAMP_NOT_AVAILABLE:  # as an error's
+                self._batch.came(time_ms)
 
     def _write_on(self) -> None:
         """Commit what is written, and begin the next batch when it is full."""
@@ -105,11 +117,14 @@ class SinkConsumer:
     def _worth_a_retry(self, error: Exception) -> bool:
         if not isinstance(error, UnavailableError):
             return False
-        ERRORS.labels(STAGE, "unavailable").inc()
+        ERRORS.labels(self._stage, "unavailable").inc()
         if not self._waiting:
             self._waiting = True
             self._consumer.pause(self._consumer.assignment())
-        return not self._stop.is_set()
+        if self._stop.is_set():
+            return False
+        SINK_RETRIES.inc()
+        return True
 
     def _try_again(self) -> None:
         if not self._waiting:
@@ -135,8 +150,11 @@ class SinkConsumer:
     def _finish(self) -> None:
         written = self._writer.finish(self._batch)
         self._dead_letters.send(written.rejected)
-        for one in written.rejected:
-            EVENTS.labels(STAGE, one.reason).inc()
+        for reason, count in Counter(one.reason.lower() for one in written.rejected).items():
+            EVENTS.labels(self._stage, reason).inc(count)
+            DEAD_LETTERS.labels(self._stage, reason).inc(count)
+        if written.points and written.oldest_ms is not None:
+            self._latency.observe(max(0.0, time.time() - written.oldest_ms / 1000))
         written.written(time.monotonic())
         self._commit(written)
 
@@ -166,9 +184,9 @@ class SinkConsumer:
         self._batch.clear()
 
     def _report(self, error: KafkaError) -> None:
-        if error.fatal():
+        if error.fatal() or is_refusal(error):
             raise KafkaException(error)
-        ERRORS.labels(STAGE, error.name()).inc()
+        ERRORS.labels(self._stage, error.name()).inc()
         _log.warning("kafka error", error=error.str())
 
     def _assigned(self, _consumer: Any, partitions: list[TopicPartition]) -> None:

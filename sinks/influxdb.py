@@ -6,7 +6,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from monitoring.metrics import SINK_POINTS
+from monitoring.metrics import SINK_BATCH_SECONDS, SINK_BATCHES, SINK_POINTS
 from sinks.batch import BATCH_POINTS, Point, Rejected, UnavailableError
 from tidemark.events import REFUSED
 
@@ -37,6 +37,18 @@ class PointWriter:
 
         Raises UnavailableError when InfluxDB cannot take points; then any of them may have been written.
         """
+        if not points:
+            return []
+        try:
+            with SINK_BATCH_SECONDS.time():
+                rejected = self._write(points)
+        except UnavailableError:
+            SINK_BATCHES.labels("unavailable").inc()
+            raise
+        SINK_BATCHES.labels("written").inc()
+        return rejected
+
+    def _write(self, points: list[Point]) -> list[Rejected]:
         rejected: dict[tuple[str, int, int], Rejected] = {}
         for start in range(0, len(points), BATCH_POINTS):
             for point, text in self._write_or_halve(points[start : start + BATCH_POINTS]):

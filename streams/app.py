@@ -9,22 +9,26 @@ import faust
 from confluent_kafka import Producer
 from faust.types import TP
 
+from monitoring.event_loop import watch_event_loop
+from monitoring.metrics import STREAMS
 from streams.checkpoints import Checkpoints
 from streams.log_reader import LogReader
 from streams.outbox import Outbox
+from streams.refusals import why_refused
 from streams.ticker import Ticker
-from streams.transport import BatchTransport
+from streams.transport import BatchTransport, credentials
 from streams.watchdog import Watchdog
 from streams.worker import StreamsWorker
 from tidemark.kafka import producer_config
 from tidemark.logs import get_logger
+from tidemark.rights import STREAMS_GROUP
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS, PARTIALS
 
 log = get_logger("streams.app")
 
 #: The consumer group of the workers; they share the partitions.
-GROUP = "tidemark-streams"
+GROUP = STREAMS_GROUP
 #: So many batches wait for an agent at most: a batch can be a megabyte.
 WAITING_BATCHES = 16
 #: So long may it take to restore the states of the partitions that came.
@@ -40,6 +44,7 @@ T = TypeVar("T")
 class StreamsApp(faust.App):
     """A Faust app whose agents get batches, read from where the worker's state stands."""
 
+    settings: Settings
     worker: StreamsWorker
 
     def _new_transport(self) -> BatchTransport:
@@ -51,11 +56,11 @@ class StreamsApp(faust.App):
     async def on_stop(self) -> None:
         """Write all states down before the partitions are given back; then as in Faust."""
         self.flow_control.suspend()
-        await _within(LAST_SECONDS, self.worker.saving.close())
+        await self._within(LAST_SECONDS, self.worker.saving.close())
         await super().on_stop()
 
     async def _positions(self, assigned: set[TP]) -> dict[TP, int]:
-        return await or_die(self._positions_in_time(assigned))
+        return await self.or_die(self._positions_in_time(assigned))
 
     async def _positions_in_time(self, assigned: set[TP]) -> dict[TP, int]:
         # Faust's own timeout would end its recovery service without a word, and the worker would stand still.
@@ -63,14 +68,29 @@ class StreamsApp(faust.App):
             return await self.worker.positions(assigned)
 
     async def _revoked(self, revoked: set[TP]) -> None:
-        await _within(REVOKED_SECONDS, self.worker.saving.revoke(revoked))
+        await self._within(REVOKED_SECONDS, self.worker.saving.revoke(revoked))
 
+    async def _within(self, seconds: float, work: Awaitable[None]) -> None:
+        """Wait so long for some work, and let it go on if it is not done then."""
+        _, late = await asyncio.wait({asyncio.ensure_future(self.or_die(work))}, timeout=seconds)
+        if late:
+            log.warning("checkpoints are still under way", seconds=seconds)
 
-async def _within(seconds: float, work: Awaitable[None]) -> None:
-    """Wait so long for some work, and let it go on if it is not done then."""
-    _, late = await asyncio.wait({asyncio.ensure_future(or_die(work))}, timeout=seconds)
-    if late:
-        log.warning("checkpoints are still under way", seconds=seconds)
+    async def or_die(self, work: Awaitable[T]) -> T:
+        """Do some work of the worker; if it fails, the process ends."""
+        try:
+            return await work
+        except Exception as error:
+            self.die(error)
+
+    def die(self, error: Exception) -> NoReturn:
+        """End the process at once: Faust would ack a batch whose agent failed, and its events would be lost."""
+        why = why_refused(self.settings, error)
+        if why is None:
+            log.critical("worker ends: it could not go on", error=repr(error), exc_info=error)
+        else:
+            log.critical(f"worker ends: {why}")
+        os._exit(1)
 
 
 def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
@@ -78,6 +98,7 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
     app = StreamsApp(
         settings.topic(GROUP),
         broker=[f"aiokafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")],
+        broker_credentials=credentials(settings),
         datadir=str(settings.data_dir / "faust"),
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -90,29 +111,36 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
     )
+    app.settings = settings
     producer = Producer(producer_config(settings, linger_ms=0) | {"queue.buffering.max.messages": 1_000_000})
     outbox = Outbox(producer, settings.topic)
     reader = LogReader(settings, patience_seconds=POSITIONS_SECONDS)
     checkpoints = Checkpoints(settings, GROUP, reader)
     app.worker = worker = StreamsWorker(settings, outbox, Ticker(settings), checkpoints, reader)
     _add_agents(app, settings)
-    Watchdog(settings, worker.saving.standing, die).start()
+    Watchdog(settings, worker.saving.standing, app.die).start()
     return app, outbox
 
 
 def _add_agents(app: StreamsApp, settings: Settings) -> None:
     async def consume(stream: Any) -> None:
         async for event in stream.noack().events():
-            await or_die(app.worker.process(app.consumer, event))
+            await app.or_die(app.worker.process(app.consumer, event))
 
     async def send_early() -> None:
-        await or_die(app.worker.send_early(app.consumer))
+        await app.or_die(app.worker.send_early(app.consumer))
 
     async def look_after() -> None:
-        await or_die(app.worker.look_after(app.consumer))
+        await app.or_die(app.worker.look_after(app.consumer))
+
+    async def report() -> None:
+        await app.or_die(app.worker.report(app.consumer))
+
+    async def watch() -> None:
+        await watch_event_loop(STREAMS)
 
     async def save() -> None:
-        await or_die(app.worker.saving.for_ever())
+        await app.or_die(app.worker.saving.for_ever())
 
     async def release(_: Any, /, *assigned: Any, signal: Any, **__: Any) -> None:
         app.worker.release(assigned[0])
@@ -125,17 +153,5 @@ def _add_agents(app: StreamsApp, settings: Settings) -> None:
     app.task(send_early)
     app.task(look_after)
     app.task(save)
-
-
-async def or_die(work: Awaitable[T]) -> T:
-    """Do some work of the worker; if it fails, the process ends."""
-    try:
-        return await work
-    except Exception as error:
-        die(error)
-
-
-def die(error: Exception) -> NoReturn:
-    """End the process at once: Faust would ack a batch whose agent failed, and its events would be lost."""
-    log.critical("worker ends: it could not go on", error=repr(error), exc_info=error)
-    os._exit(1)
+    app.task(report)
+    app.task(watch)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streams.alerts import cli as streams_alerts
 from tidemark.settings import Settings
 from tidemark.times import parse_time
 
@@ -42,6 +43,7 @@ def mount(app: typer.Typer) -> None:
     streams.command("inspect")(inspect)
     app.add_typer(streams, name="streams", no_args_is_help=True)
     app.command("replay")(replay)
+    streams_alerts.mount(app)
 
 
 def run() -> None:
@@ -52,9 +54,11 @@ def run() -> None:
 
     # Not on uvloop: its closed transports raise RuntimeError where asyncio's do not. aiokafka does not expect it when a
     # broker goes away: its metadata task ends silently, and every later commit and heartbeat waits for it for ever.
-    from monitoring.metrics import serve_metrics
+    from monitoring.metrics import STREAMS
+    from monitoring.serving import serve_metrics
     from streams.app import build_app
     from streams.stopping import StreamsProcess
+    from tidemark.access import check_access
     from tidemark.settings import load_settings
 
     # Their start-up is sixty lines long; what matters of it the worker says itself.
@@ -63,7 +67,8 @@ def run() -> None:
     # While the broker is away it complains hundreds of times a second; the worker says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = load_settings()
-    serve_metrics(settings.metrics_host, settings.metrics_port)
+    serve_metrics(STREAMS, settings.metrics_host, settings.metrics_port)
+    check_access(settings, "streams")
     (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)
     app, outbox = build_app(settings)
     # The windows' state forms no cycles, and looking through millions of visits for some takes a tenth of the time.
@@ -132,16 +137,18 @@ def replay(
 
 @contextmanager
 def _told(command: str, settings: Settings) -> Iterator[None]:
-    """Say in a line why a command that reads Kafka could not go on, and exit with 1."""
+    """Say in a line why a command that reads Kafka could not go on, and exit with 1. Raises AccessRefused."""
     from confluent_kafka import KafkaException
 
     from streams.log_reader import why
     from streams.replay.output import TopicRefused
+    from tidemark.access import check_access
 
     try:
         yield
     except TopicRefused as error:
         raise typer.BadParameter(str(error), param_hint="--topic") from None
     except (KafkaException, TimeoutError) as error:
+        check_access(settings, "operator")
         typer.echo(f"tidemark {command}: {why(error, settings.kafka_bootstrap_servers)}", err=True)
         raise typer.Exit(1) from None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tidemark.kafka import client_config
+from tidemark.rights import LOG_READER_GROUP
 from tidemark.settings import Settings
 
 #: The broker may take so long for an answer, and for the next records of a log.
@@ -13,7 +14,8 @@ ANSWER_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 AGAIN_SECONDS = 0.2
 
-#: The answers while a log has no leader, or another than the client knows of: a broker was killed or has come back.
+#: The answers while a log has no leader, or another than the client knows of: a broker was killed or has come back, and
+#: may not know of every partition yet.
 LEADER_MOVES = frozenset(
     {
         KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -21,6 +23,7 @@ LEADER_MOVES = frozenset(
         KafkaError.REPLICA_NOT_AVAILABLE,
         KafkaError._TRANSPORT,
         KafkaError._TIMED_OUT,
+        KafkaError._UNKNOWN_PARTITION,
     }
 )
 
@@ -43,7 +46,7 @@ class LogReader:
         self._consumer = Consumer(
             client_config(settings)
             | {
-                "group.id": settings.topic("tidemark-log-reader"),  # needed, but never joined
+                "group.id": settings.topic(LOG_READER_GROUP),  # needed, but never joined
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,

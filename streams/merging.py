@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from monitoring import metrics
+from streams.freshness import Newest
 from streams.outbox import Outbox, Sent
 from streams.windows import partials
 from streams.windows.checkpoint import Changes
@@ -15,14 +16,13 @@ from tidemark import results
 from tidemark.events import UNDECODABLE
 from tidemark.results import DeadLetter, MetricUpdate
 from tidemark.settings import Settings
-from tidemark.topics import DEAD_LETTERS, EVENTS, METRICS, PARTIALS
-
-STAGE = "merge"
+from tidemark.topics import DEAD_LETTERS, EVENTS, METRICS, NEWEST_EVENT_HEADER, PARTIALS
 
 
 class MergeStage:
     """The ``metric-partials`` partitions this worker owns."""
 
+    name = "merge"
     topic = PARTIALS
     #: Where its checkpoints begin in ``stream-checkpoints``: after the source partitions'.
     first_checkpoint = EVENTS.partitions
@@ -30,6 +30,9 @@ class MergeStage:
     def __init__(self, settings: Settings, outbox: Outbox) -> None:
         self._outbox = outbox
         self.partitions: dict[int, MergeWindows] = {}
+        self._lateness_ms = settings.lateness_ms
+        self._latency = metrics.LATENCY.labels(self.name)
+        self._newest = Newest()
 
     def open(self, partition: int, entries: Mapping[bytes, bytes], start: int) -> MergeWindows:
         """Begin a partition where its checkpoint stands; without one with empty state, at the start of its log.
@@ -55,12 +58,15 @@ class MergeStage:
     def release(self, partition: int) -> None:
         """Forget a partition that is another worker's now."""
         self.partitions.pop(partition, None)
+        self._newest.forget(partition)
 
     def process(self, partition: int, records: Sequence[Record]) -> None:
         """Take the next records of a partition and send what is final."""
         windows = self.partitions[partition]
         for record in records:
             windows.offset = record.offset + 1
+            if record.headers:
+                self._take_newest(partition, record)
             try:
                 message = partials.decode(record.value or b"")
             except msgspec.DecodeError as error:
@@ -70,17 +76,35 @@ class MergeStage:
                 windows.progress(message.partition, message.progress)
             else:
                 windows.add(message)
-        for final in self._records(windows.finals(), "final"):
+        for final in self._records(self._timed(windows.finals()), "final"):
             self._outbox.send(*final)
 
     def early(self, partition: int, sites: int) -> Iterator[Sent]:
         """Yield early results of at most so many sites with news, in turn; they are to be sent."""
-        return self._records(self.partitions[partition].early(sites), "early")
+        for record in self._records(self.partitions[partition].early(sites), "early"):
+            yield record
+            self._newest.told(partition)
 
     def send_early(self, records: Iterable[Sent]) -> None:
         """Send early results; markers and checkpoints do not wait for their delivery."""
+        headers = self._newest.headers()
         for record in records:
-            self._outbox.offer(*record)
+            self._outbox.offer(*record, headers)
+            headers = None
+
+    def _take_newest(self, partition: int, record: Record) -> None:
+        for name, value in record.headers:
+            if name == NEWEST_EVENT_HEADER and value.isdigit():
+                self._newest.came(partition, int(value))
+
+    def _timed(self, finals: Iterable[MetricUpdate]) -> Iterator[MetricUpdate]:
+        """Pass finals on, and measure for each window's end how long after it was due they are made."""
+        measured = None
+        for final in finals:
+            if final.window_end != measured:
+                measured = final.window_end
+                self._latency.observe(max(0.0, time.time() - (measured + self._lateness_ms) / 1000))
+            yield final
 
     def _refuse(self, partition: int, record: Record, text: str) -> None:
         """Put aside a record that no worker of ours wrote."""
@@ -93,7 +117,8 @@ class MergeStage:
             record=record.value or b"",
         )
         self._outbox.send(DEAD_LETTERS.name, record.key, results.encode(letter))
-        metrics.EVENTS.labels(STAGE, letter.reason.lower()).inc()
+        metrics.EVENTS.labels(self.name, letter.reason.lower()).inc()
+        metrics.DEAD_LETTERS.labels(self.name, letter.reason.lower()).inc()
 
     def _records(self, updates: Iterable[MetricUpdate], outcome: str) -> Iterator[Sent]:
         now = time.time_ns() // 1_000_000
@@ -102,4 +127,4 @@ class MergeStage:
             update.emitted_at = now
             yield METRICS.name, update.key(), results.encode(update), update.partition(METRICS.partitions)
             count += 1
-        metrics.EVENTS.labels(STAGE, outcome).inc(count)
+        metrics.EVENTS.labels(self.name, outcome).inc(count)

@@ -15,6 +15,7 @@ QUEUE_FULL_SECONDS = 0.1
 
 #: What is sent: topic, key, value, partition (−1: the key decides).
 Sent = tuple[str, bytes | None, bytes, int]
+Headers = list[tuple[str, str | bytes | None]]
 
 Delivered = Callable[[KafkaError | None, Message], None]
 
@@ -33,7 +34,9 @@ class Outbox:
         self._failed: KafkaError | None = None
         self._settling = asyncio.Lock()
 
-    def send(self, topic: str, key: bytes | None, value: bytes, partition: int = -1) -> None:
+    def send(
+        self, topic: str, key: bytes | None, value: bytes, partition: int = -1, headers: Headers | None = None
+    ) -> None:
         """Send a record; without a partition the key decides. Blocks while the producer's queue is full."""
         count = self._unacknowledged
         count[0] += 1
@@ -43,19 +46,32 @@ class Outbox:
             if error is not None:
                 self._failed = error
 
-        self._produce(topic, key, value, partition, delivered)
+        self._produce(topic, key, value, partition, headers, delivered)
 
-    def offer(self, topic: str, key: bytes | None, value: bytes, partition: int) -> None:
+    def offer(
+        self, topic: str, key: bytes | None, value: bytes, partition: int, headers: Headers | None = None
+    ) -> None:
         """Send a record that may be lost: nobody waits for it, and it is no failure if it never arrives."""
-        self._produce(topic, key, value, partition, None)
+        self._produce(topic, key, value, partition, headers, None)
 
     def _produce(
-        self, topic: str, key: bytes | None, value: bytes, partition: int, delivered: Delivered | None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        partition: int,
+        headers: Headers | None,
+        delivered: Delivered | None,
     ) -> None:
         while True:
             try:
                 self._producer.produce(
-                    self._topic_name(topic), value=value, key=key, partition=partition, on_delivery=delivered
+                    self._topic_name(topic),
+                    value=value,
+                    key=key,
+                    partition=partition,
+                    headers=headers,
+                    on_delivery=delivered,
                 )
             except BufferError:
                 self._producer.poll(QUEUE_FULL_SECONDS)

@@ -2,9 +2,11 @@
 
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from monitoring import metrics
+from streams.freshness import Newest, Waiting
 from streams.outbox import Outbox, Sent
 from streams.windows import partials
 from streams.windows.checkpoint import Changes
@@ -16,12 +18,11 @@ from tidemark.results import DeadLetter
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, DEAD_LETTERS, EVENTS, PARTIALS, SESSIONS
 
-STAGE = "windows"
-
 
 class SourceStage:
     """The source partitions this worker owns, and what it owes the merge."""
 
+    name = metrics.STREAMS
     topic = EVENTS
     #: Where its checkpoints begin in ``stream-checkpoints``.
     first_checkpoint = 0
@@ -32,6 +33,8 @@ class SourceStage:
         self.partitions: dict[int, PartitionWindows] = {}
         # Progress whose partials are sent but perhaps not acknowledged yet.
         self._progress: dict[int, list[tuple[int, int]]] = {}
+        self._waiting = Waiting(metrics.LATENCY.labels(self.name))
+        self._newest = Newest()
 
     def open(self, partition: int, entries: Mapping[bytes, bytes], start: int) -> PartitionWindows:
         """Begin a partition where its checkpoint stands; without one with empty state, at the start of its log.
@@ -60,11 +63,18 @@ class SourceStage:
         """Forget a partition that is another worker's now."""
         self.partitions.pop(partition, None)
         self._progress.pop(partition, None)
+        self._waiting.forget(partition)
+        self._newest.forget(partition)
 
     def process(self, partition: int, records: Sequence[Record]) -> None:
         """Take the next records of a partition and send what is final."""
         out = self.partitions[partition].feed(records)
         self._send(out)
+        if out.partials:
+            self._waiting.told(partition)
+        if out.accepted:
+            self._waiting.came(partition, records[0].timestamp)
+            self._newest.came(partition, records[-1].timestamp)
         if out.dead:
             self._send_dead(out.dead, records)
         if out.progress:
@@ -75,11 +85,15 @@ class SourceStage:
         """Yield early partials of at most so many sites with news, in turn; they are to be sent."""
         for partial in self.partitions[partition].early(time.monotonic_ns() // 1_000_000, sites):
             yield from self._records(partial)
+            self._waiting.told(partition)
+            self._newest.told(partition)
 
     def send_early(self, records: Iterable[Sent]) -> None:
         """Send early partials. The counts in them are not told again, so they must not be lost."""
+        headers = self._newest.headers()
         for record in records:
-            self._outbox.send(*record)
+            self._outbox.send(*record, headers)
+            headers = None
 
     def take_progress(self) -> dict[int, list[tuple[int, int]]]:
         """Take the progress that is to be told once everything sent so far is acknowledged."""
@@ -112,10 +126,13 @@ class SourceStage:
             yield PARTIALS.name, partial.site.encode(), partials.encode(chunk), -1
 
     def _count(self, out: Output) -> None:
-        metrics.EVENTS.labels(STAGE, "accepted").inc(out.accepted)
-        metrics.EVENTS.labels(STAGE, "duplicate").inc(out.duplicates)
-        for letter in out.dead:
-            metrics.EVENTS.labels(STAGE, letter.reason.lower()).inc()
+        metrics.EVENTS.labels(self.name, "accepted").inc(out.accepted)
+        metrics.EVENTS.labels(self.name, "duplicate").inc(out.duplicates)
+        for reason, count in Counter(letter.reason.lower() for letter in out.dead).items():
+            metrics.EVENTS.labels(self.name, reason).inc(count)
+            metrics.DEAD_LETTERS.labels(self.name, reason).inc(count)
+        for kind, count in Counter(alert.alert_type for alert in out.alerts).items():
+            metrics.ALERTS.labels(kind).inc(count)
 
 
 def _offset(record: Record) -> int:

@@ -15,6 +15,7 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 
 from streams.entries import Folded, Parts
 from streams.windows.checkpoint import Changes
+from tidemark.kafka import aiokafka_config
 from tidemark.settings import Settings
 from tidemark.topics import CHECKPOINTS
 
@@ -39,7 +40,7 @@ class Checkpoint:
 
     def __init__(self, settings: Settings, owner: str, partition: int) -> None:
         self._topic = settings.topic(CHECKPOINTS.name)
-        self._servers = settings.kafka_bootstrap_servers.split(",")
+        self._config = aiokafka_config(settings)
         self._owner = owner
         self._partition = partition
         self._producer: AIOKafkaProducer | None = None
@@ -130,7 +131,7 @@ class Checkpoint:
 
     def _new_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self._servers,
+            **self._config,
             transactional_id=self._owner,
             transaction_timeout_ms=TRANSACTION_MS,
             compression_type="snappy",

@@ -21,8 +21,7 @@ class Ticker:
         self._ticks = Ticks(lateness_ms=settings.lateness_ms, pause_ms=settings.tick_pause_ms)
         self._topic = settings.topic(EVENTS.name)
         self._producer = Producer(
-            client_config(settings)
-            | {"acks": "all", "linger.ms": 0, "message.timeout.ms": TICK_TIMEOUT_MS, "error_cb": self._lost}
+            client_config(settings, self._lost) | {"acks": "all", "linger.ms": 0, "message.timeout.ms": TICK_TIMEOUT_MS}
         )
 
     def observe(self, append_time: int) -> None:

@@ -15,11 +15,14 @@ from typing import Any, ClassVar, cast
 
 from aiokafka.consumer import consumer as aiokafka_consumer  # type: ignore[import-untyped]
 from aiokafka.consumer import fetcher
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
+from tidemark.kafka import ssl_context
 from tidemark.logs import get_logger
+from tidemark.settings import Settings
 
 log = get_logger("streams.transport")
 
@@ -204,3 +207,16 @@ class BatchTransport(driver.Transport):
 
     positions: Positions
     revoked: Revoked
+
+
+def credentials(settings: Settings) -> Credentials | None:
+    """Return how Faust's clients are let in by the broker; None where it is open to everyone."""
+    context = ssl_context(settings)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        return SASLCredentials(
+            username=settings.kafka_username,
+            password=settings.kafka_password.get_secret_value(),
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context is not None else None

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.log_reader import Place
 from tidemark.kafka import client_config
+from tidemark.rights import WATCHDOG_GROUP
 from tidemark.settings import Settings
 
 #: The broker is asked where the logs end so many times in the time that a worker may stand still.
@@ -76,7 +77,7 @@ class Watchdog:
         self._consumer = Consumer(
             client_config(settings)
             | {
-                "group.id": settings.topic("tidemark-watchdog"),  # needed, but never joined
+                "group.id": settings.topic(WATCHDOG_GROUP),  # needed, but never joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from faust.types import TP
@@ -16,6 +17,7 @@ from streams.pace import Pace
 from streams.saving import Saving, Stage
 from streams.source import SourceStage
 from streams.ticker import Ticker
+from streams.windows.partition import NO_WATERMARK, PartitionWindows
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
 
@@ -32,6 +34,8 @@ EARLY_SLICE = 0.005
 EARLY_ALL = 0.1
 #: How often markers and ticks are looked after.
 SETTLE_SECONDS = 0.01
+#: How often it is told how far behind the states are, and what they hold.
+REPORT_SECONDS = 1.0
 
 log = get_logger("streams.worker")
 
@@ -66,7 +70,8 @@ class StreamsWorker:
         """Return where to read each assigned partition on: where its state, kept or restored, stands."""
         self.release(assigned)
         offsets = await self.saving.place(assigned)
-        metrics.POSITION.clear()
+        for gauge in (metrics.POSITION, metrics.LAG, metrics.WATERMARK_DELAY):
+            gauge.clear()
         for tp, offset in offsets.items():
             metrics.POSITION.labels(tp.topic, tp.partition).set(offset)
         return offsets
@@ -141,6 +146,15 @@ class StreamsWorker:
             self._ticker.tick({p: self.source.partitions[p].watermark for p, lag in lags.items() if lag == 0})
             await asyncio.sleep(SETTLE_SECONDS)
 
+    async def report(self, consumer: Any) -> None:
+        """For ever: how far behind the states are, and what they hold, for Prometheus."""
+        while True:
+            for topic, stage in self._stages.items():
+                for partition, lag in self._lags(consumer, topic, stage).items():
+                    metrics.LAG.labels(stage.name, topic, partition).set(lag)
+            _report_states(self.source.partitions)
+            await asyncio.sleep(REPORT_SECONDS)
+
     def _lags(self, consumer: Any, topic: str, stage: Stage) -> dict[int, int]:
         """Return the lag in records of each partition whose end is known."""
         lags = {}
@@ -159,3 +173,13 @@ def _lag(consumer: Any, tp: Any, stage: Stage) -> int | None:
     except AssertionError:  # aiokafka's thread has lost the partition
         return None
     return None if state is None or end is None else max(0, end - state.offset)
+
+
+def _report_states(states: Mapping[int, PartitionWindows]) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    for partition, state in states.items():
+        if state.watermark != NO_WATERMARK:
+            metrics.WATERMARK_DELAY.labels(partition).set((now_ms - state.watermark) / 1000)
+    metrics.OPEN.labels("pane").set(sum(state.open_panes for state in states.values()))
+    metrics.OPEN.labels("visit").set(sum(state.open_visits for state in states.values()))
+    metrics.OPEN.labels("event_id").set(sum(state.ids for state in states.values()))

@@ -12,7 +12,8 @@ import simulator.cli
 import sinks.cli
 import streams.cli
 import websocket_gateway.cli
-from tidemark.logs import configure_logging
+from tidemark.logs import configure_logging, get_logger
+from tidemark.rights import AccessRefused
 from tidemark.settings import SettingsError
 
 app = typer.Typer(
@@ -43,6 +44,9 @@ def main() -> None:
     """Run the command; wrong settings are shown as plain lines with exit code 2."""
     try:
         app()
+    except AccessRefused as error:
+        get_logger("tidemark").critical(str(error))
+        sys.exit(1)
     except SettingsError as error:
         print(f"tidemark: wrong settings\n{error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

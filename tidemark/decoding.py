@@ -1,5 +1,6 @@
 """From a record's bytes to an event, or to the reason why it is none."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from tidemark.events import (
 )
 
 _UUID_FORM: Final = "a UUID in its 36-character form"
+
+_HEX: Final = "[0-9a-fA-F]"
+_fullmatch_uuid = re.compile("-".join(f"{_HEX}{{{digits}}}" for digits in (8, 4, 4, 4, 12))).fullmatch
 
 _decode = msgspec.json.Decoder(Event).decode
 _decode_site = msgspec.json.Decoder(AnySite).decode
@@ -78,6 +82,11 @@ def pack_ids(event_ids: Sequence[str]) -> bytes:
     if len(packed) != 16 * count:
         raise ValueError(_UUID_FORM)
     return packed
+
+
+def is_event_id(text: str) -> bool:
+    """Say whether ``pack_ids`` takes this id; for one alone that is the faster way to ask."""
+    return _fullmatch_uuid(text) is not None
 
 
 def invalid_id(event_id: str) -> InvalidEvent:

@@ -3,8 +3,18 @@
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import DirectoryPath, Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    DirectoryPath,
+    Field,
+    FilePath,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,7 +30,11 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """All settings with their defaults: a laptop's, on loopback. The environment wins over the files."""
+    """All settings with their defaults: a laptop's, on loopback.
+
+    The environment wins over the files in TIDEMARK_SECRETS_DIR, one a setting named after its variable,
+    and those over tidemark.toml.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="TIDEMARK_", toml_file="tidemark.toml", extra="forbid", frozen=True, hide_input_in_errors=True
@@ -32,6 +46,13 @@ class Settings(BaseSettings):
     )
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma separated.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256"] = "SCRAM-SHA-512"
+    kafka_username: str = Field("", description="With SASL: each part has a user of its own (docs/security.md).")
+    kafka_password: SecretStr = Field(SecretStr(""), validate_default=True)
+    kafka_ca_certificate: FilePath | None = Field(
+        None, description="PEM: who signs the brokers' certificates; default: whom this system trusts."
+    )
     kafka_replication_factor: int = Field(1, ge=1, description="Copies of each partition; 3 in production.")
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Put before each topic and group name.")
 
@@ -68,7 +89,7 @@ class Settings(BaseSettings):
 
     ingestion_host: str = "127.0.0.1"
     ingestion_port: int = Field(8000, ge=1, le=65535)
-    ingestion_workers: int = Field(1, ge=1, description="Processes that share the port; limits hold for each.")
+    ingestion_workers: int = Field(1, ge=1, description="Processes that share the port, and its rates.")
     ingestion_dir: Path | None = Field(
         None, description="Write keys, salts and the spool; default: ingestion in data_dir. Not for several machines."
     )
@@ -105,8 +126,15 @@ class Settings(BaseSettings):
     ingestion_tls_certificate: Path | None = Field(None, description="PEM, with its chain: TLS only.")
     ingestion_tls_key: Path | None = Field(None, validate_default=True, description="Its private key, PEM.")
 
+    prometheus_port: int = Field(
+        9090, ge=1, le=65534, description="Of `tidemark up --prometheus`; its node exporter has the port beside."
+    )
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here.")
+
+    kafka_metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Brokers started here serve their metrics on loopback, from this port on."
+    )
 
     lateness_ms: int = Field(2_000, ge=0, description="How long a window waits for events that are held up.")
     tick_pause_ms: int = Field(10_000, ge=0, description="No ticks for so long after the broker was lost.")
@@ -119,12 +147,35 @@ class Settings(BaseSettings):
         description="Url path patterns in order; the last step, CONVERSION, is added.",
     )
 
-    @field_validator("gateway_token_secret")
+    alert_rules: Path = Field(
+        Path(__file__).parents[1] / "streams" / "alerts" / "rules.toml", description="The rules of alerts about sites."
+    )
+    webhook_url: str = Field("", pattern=r"^(https?://\S+)?$", description="Where alerts about sites are posted.")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), validate_default=True, description="What posts to it are signed with, 32 characters or more."
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _goes_with_the_url(cls, secret: SecretStr, others: ValidationInfo) -> SecretStr:
+        if bool(secret.get_secret_value()) != bool(others.data.get("webhook_url")):
+            raise ValueError("expected one with a webhook_url, and none without")
+        return secret
+
+    @field_validator("gateway_token_secret", "webhook_secret")
     @classmethod
     def _is_hard_to_guess(cls, secret: SecretStr) -> SecretStr:
         if 0 < len(secret.get_secret_value()) < 32:
             raise ValueError("expected at least 32 characters, or none")
         return secret
+
+    @field_validator("kafka_password")
+    @classmethod
+    def _goes_with_sasl(cls, password: SecretStr, others: ValidationInfo) -> SecretStr:
+        protocol = others.data.get("kafka_security_protocol", "")
+        if protocol.startswith("SASL") and not (others.data.get("kafka_username") and password.get_secret_value()):
+            raise ValueError(f"expected one, and a TIDEMARK_KAFKA_USERNAME, with {protocol}")
+        return password
 
     @field_validator("gateway_tls_key", "ingestion_tls_key")
     @classmethod

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MS = timedelta(milliseconds=1)
+_DURATION = re.compile("([0-9]{1,6})([smhd])")
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -21,14 +22,21 @@ def parse_time(text: str) -> int:
     return (parsed - _EPOCH) // _MS
 
 
+def parse_duration(text: str) -> int:
+    """Read 90s, 15m, 1h or 7d; return ms. Raises ValueError with what was meant."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"expected 90s, 15m, 1h or 7d, got {text!r}")
+    return int(found[1]) * _UNIT_MS[found[2]]
+
+
 def parse_since(text: str, now: int) -> int:
     """Read how long ago, such as 90s, 15m, 1h or 7d, or what ``parse_time`` reads; return ms, as ``now`` is.
 
     Never below 0. Raises ValueError with what was meant; for a time to come too.
     """
     try:
-        found = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-        since = parse_time(text) if found is None else now - int(found[1]) * _UNIT_MS[found[2]]
+        since = now - parse_duration(text) if _DURATION.fullmatch(text) else parse_time(text)
     except ValueError:
         since = None
     if since is None or since > now:

@@ -12,6 +12,8 @@ MAX_EVENT_BYTES = MIB
 MAX_DEAD_LETTER_BYTES = 2 * MAX_EVENT_BYTES
 #: Marks a tick (punctuation) on the events topic: null key, null value, this header. Only its append time counts.
 TICK_HEADER = "tidemark-tick"
+#: On the first of early results that are sent together: the append time (ms) of the newest event in them.
+NEWEST_EVENT_HEADER = "tidemark-newest-event"
 #: On a record that was sent again: the place of the one that was dead, ``topic-partition-offset`` without prefix.
 REDRIVEN_FROM_HEADER = "tidemark-redriven-from"
 #: On a dead letter that was written once more: its record stands again at this place.
@@ -70,5 +72,7 @@ CHECKPOINTS = Topic(
     cleanup="compact",
     config={"segment.bytes": str(32 * MIB), "min.cleanable.dirty.ratio": "0.1"},
 )
+#: What the rules for sites know of each partition of METRICS, in the partition of the same number.
+ALERT_CHECKPOINTS = Topic("alert-checkpoints", METRICS.partitions, None, cleanup="compact", config=CHECKPOINTS.config)
 
-ALL = (EVENTS, BOTS, DOOR_COUNTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS)
+ALL = (EVENTS, BOTS, DOOR_COUNTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS, ALERT_CHECKPOINTS)

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
 
-from monitoring.metrics import serve_metrics
+from monitoring.event_loop import watch_event_loop
+from monitoring.metrics import GATEWAY
+from monitoring.serving import serve_metrics
 from tidemark.influxdb import influxdb_config
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
@@ -31,7 +33,8 @@ async def running(settings: Settings, limits: Limits) -> AsyncIterator[Gateway]:
     feed = Feed(settings, gateway.take)
     async with listen(gateway, settings, lambda: feed.trouble) as port, asyncio.TaskGroup() as tasks:
         log.info("listening", host=settings.gateway_host, port=port, epoch=gateway.hub.epoch)
-        parts = [tasks.create_task(gateway.run()), tasks.create_task(feed.run())]
+        work = (gateway.run(), feed.run(), watch_event_loop(GATEWAY))
+        parts = [tasks.create_task(each) for each in work]
         try:
             yield gateway
         finally:
@@ -45,7 +48,7 @@ async def run_gateway(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    serve_metrics(settings.metrics_host, settings.metrics_port)
+    serve_metrics(GATEWAY, settings.metrics_host, settings.metrics_port)
     async with running(settings, Limits(max_message_bytes=settings.gateway_max_message_bytes)):
         await stop.wait()
     log.info("stopped")

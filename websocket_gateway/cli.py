@@ -59,6 +59,7 @@ def watch(
     shop: Annotated[
         str | None, typer.Option(help="The address of the demo's shop, shown beside the dashboard's.")
     ] = None,
+    prometheus: Annotated[str | None, typer.Option(help="Prometheus' address, shown there too.")] = None,
     duration: Annotated[float | None, typer.Option(help="Stop after so many seconds.", min=0)] = None,
 ) -> None:
     """Show a site's metrics and alerts live in the terminal (without one: a line a second) until Ctrl-C."""
@@ -81,4 +82,5 @@ def watch(
         parse_uri(url)
     except InvalidURI as error:
         raise typer.BadParameter(str(error), param_hint="--url") from None
-    asyncio.run(run_watch(url, site, Console(), keys=keys, state_file=state, shop=shop, duration_s=duration))
+    others = [(name, address) for name, address in (("shop", shop), ("prometheus", prometheus)) if address is not None]
+    asyncio.run(run_watch(url, site, Console(), keys=keys, state_file=state, others=others, duration_s=duration))

@@ -8,20 +8,24 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from monitoring.metrics import ERRORS
+from monitoring.lag import tell_lag
+from monitoring.metrics import ERRORS, GATEWAY
+from tidemark.access import check_access, is_refusal
 from tidemark.kafka import client_config
 from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate, SessionSummary, decode_alert, decode_metric, decode_session
+from tidemark.rights import GATEWAY_GROUP, AccessRefused
 from tidemark.settings import Settings
-from tidemark.topics import ALERTS, METRICS, SESSIONS
+from tidemark.topics import ALERTS, METRICS, NEWEST_EVENT_HEADER, SESSIONS
 from websocket_gateway.reach import trouble_in
 from websocket_gateway.session import now_ms
 
-STAGE = "gateway"
 LOOK_BACK_MS = 900_000
 BATCH = 500
 POLL_S = 0.1
@@ -30,9 +34,16 @@ REQUEST_S = 5.0
 STATISTICS_MS = 500
 
 Result = MetricUpdate | SessionSummary | Alert
-Take = Callable[[Sequence[Result]], Coroutine[None, None, None]]
+Take = Callable[[Sequence[Result], "Came"], Coroutine[None, None, None]]
 
 log = get_logger("websocket_gateway.feed")
+
+
+class Came(NamedTuple):
+    """When a batch came (ms since the epoch): its oldest record, and the newest events that its records tell of."""
+
+    oldest_ms: int | None = None
+    newest_events_ms: Sequence[int] = ()
 
 
 class Feed:
@@ -42,8 +53,9 @@ class Feed:
     """
 
     def __init__(self, settings: Settings, take: Take) -> None:
+        self._settings = settings
         self._config = client_config(settings) | {
-            "group.id": settings.topic("websocket-gateway"),  # the client wants a name; it never joins
+            "group.id": settings.topic(GATEWAY_GROUP),  # the client wants a name; it never joins
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "statistics.interval.ms": STATISTICS_MS,
@@ -56,6 +68,7 @@ class Feed:
         }
         self.trouble: str | None = "the topics have not been looked for yet"
         self._take = take
+        self._began_ms = 0
         self._stopping = threading.Event()
 
     async def run(self) -> None:
@@ -70,34 +83,50 @@ class Feed:
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         consumer = Consumer(self._config, logger=logging.getLogger("websocket_gateway.kafka"))
         try:
-            self._assign(consumer)
             while not self._stopping.is_set():
-                results = [result for message in _batch(consumer) if (result := self._decode(message)) is not None]
-                if results:
-                    asyncio.run_coroutine_threadsafe(self._take(results), loop).result()
+                self._assign(consumer)
+                with suppress(AccessRefused):
+                    self._follow(consumer, loop)
         finally:
             consumer.close()
 
+    def _follow(self, consumer: Consumer, loop: asyncio.AbstractEventLoop) -> None:
+        """Read until it is told to stop. Raises AccessRefused."""
+        while not self._stopping.is_set():
+            messages = _batch(consumer)
+            results = [result for message in messages if (result := self._decode(message)) is not None]
+            if results:
+                came = _came(messages, self._began_ms)
+                asyncio.run_coroutine_threadsafe(self._take(results, came), loop).result()
+
     def _assign(self, consumer: Consumer) -> None:
+        told = ""
         while not self._stopping.is_set():
             try:
+                check_access(self._settings, "gateway")
                 positions = [place for topic in self._decoders for place in _positions(consumer, topic)]
-            except KafkaException as error:
+            except (KafkaException, AccessRefused) as error:
                 self.trouble = f"the topics cannot be read yet: {error.args[0]}"
-                log.warning("the topics cannot be read yet", error=str(error.args[0]))
+                if self.trouble != told:
+                    told = self.trouble
+                    log.warning("the topics cannot be read yet", error=str(error.args[0]))
                 self._stopping.wait(RETRY_S)
             else:
                 consumer.assign(positions)
+                self._began_ms = now_ms()
                 log.info("reading", partitions=len(positions))
                 return
 
     def _look(self, statistics: str) -> None:
         self.trouble = trouble_in(statistics)
+        tell_lag(GATEWAY, statistics, "handed over")
 
     def _decode(self, message: Message) -> Result | None:
-        """The record's result; None for a record that is none, which is counted and told."""
+        """The record's result; None for a record that is none, which is counted and told. Raises AccessRefused."""
         error, topic, value = message.error(), message.topic(), message.value()
         if error is not None:
+            if is_refusal(error):
+                check_access(self._settings, "gateway")
             _complain(str(error.name()), error=error.str())
         elif topic is not None and isinstance(value, bytes):
             try:
@@ -111,6 +140,14 @@ def _batch(consumer: Consumer) -> list[Message]:
     """What is there, at most BATCH: consume() alone would wait its whole timeout to fill the batch."""
     first = consumer.poll(POLL_S)
     return [] if first is None else [first, *consumer.consume(BATCH - 1, timeout=0)]
+
+
+def _came(messages: Sequence[Message], since_ms: int) -> Came:
+    """When the messages came, as far as that was since then: what was there before has not waited for this gateway."""
+    oldest_ms = messages[0].timestamp()[1]
+    told = [dict(headers).get(NEWEST_EVENT_HEADER) for message in messages if (headers := message.headers())]
+    events = [int(value) for value in told if value and value.isdigit()]
+    return Came(oldest_ms if oldest_ms >= since_ms else None, [event for event in events if event >= since_ms])
 
 
 def _positions(consumer: Consumer, topic: str) -> list[TopicPartition]:
@@ -130,5 +167,5 @@ def _positions(consumer: Consumer, topic: str) -> list[TopicPartition]:
 
 
 def _complain(reason: str, **about: object) -> None:
-    ERRORS.labels(stage=STAGE, reason=reason).inc()
+    ERRORS.labels(stage=GATEWAY, reason=reason).inc()
     log.warning("a record was skipped", reason=reason, **about)

@@ -49,6 +49,8 @@ REMEMBERED_ALERTS = 10_000
 class Hub:
     """All sites and all clients. ``offset`` is the newest state's or alert's, ``conflated`` counts skipped updates.
 
+    ``sent_bytes`` counts those of messages as they are sent.
+
     Every ``now`` is ms since the epoch, of one clock. ``funnel``: the setting, by which its steps are called.
     """
 
@@ -57,6 +59,7 @@ class Hub:
         self.limits = limits
         self.offset = 0
         self.conflated = 0
+        self.sent_bytes = 0
         self._now = 0
         self._state = 0
         self._forgot_sites = NOTHING_SENT

@@ -15,6 +15,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from monitoring.metrics import CONNECTION_LIMIT
 from tidemark.settings import Settings
 from websocket_gateway.admission import Admission, Refused, own_origins
 from websocket_gateway.door import Door
@@ -36,6 +37,7 @@ async def listen(gateway: Gateway, settings: Settings, trouble: Callable[[], str
     certificate cannot be used. At the end every client gets close code 1001.
     """
     tls = _tls(settings)
+    CONNECTION_LIMIT.set(settings.gateway_max_connections)
     admission = Admission(
         settings.gateway_origins,
         settings.gateway_token_secret.get_secret_value(),

@@ -14,12 +14,13 @@ from typing import Protocol, TypeVar
 from msgspec import Raw
 from websockets.exceptions import ConnectionClosed
 
-from monitoring.metrics import CONNECTIONS, ERRORS, EVENTS, OUTBOX_CONFLATED
+from monitoring.metrics import CONFLATED, CONNECTIONS, DROPPED, ERRORS, EVENTS, GATEWAY, LATENCY, SENT_BYTES
 from tidemark.logs import get_logger
 from tidemark.results import Alert, MetricUpdate, SessionSummary
 from websocket_gateway.client import Client, TooManyMessages
 from websocket_gateway.codes import GOING_AWAY, NO_HISTORY, NO_PONG, STALLED, TOO_FAST, UNAUTHORISED
 from websocket_gateway.door import Door
+from websocket_gateway.feed import Came
 from websocket_gateway.formats import FORMATS, JSON
 from websocket_gateway.history import Archive, NoHistory
 from websocket_gateway.hub import Hub
@@ -28,7 +29,6 @@ from websocket_gateway.requests import metrics_of, site_of
 from websocket_gateway.session import Session, now_ms
 from websocket_gateway.tokens import Rights
 
-STAGE = "gateway"
 #: How often clients are looked at, whether they are still there and read.
 SWEEP_S = 1.0
 #: So long (s a client) a flush waits for what belongs to the news: the results of a moment come one after the other,
@@ -36,6 +36,8 @@ SWEEP_S = 1.0
 GATHER_S = 1e-5
 #: So many histories a client may wait for at a time.
 HISTORIES = 2
+
+_UNKNOWN = Came()
 
 log = get_logger("websocket_gateway.server")
 
@@ -67,12 +69,17 @@ class Gateway:
         self._blocked: set[Recipient] = set()
         self._swept_at = 0.0
         self._outcomes = {
-            news: EVENTS.labels(stage=STAGE, outcome="accepted" if news else "superseded") for news in (True, False)
+            news: EVENTS.labels(stage=GATEWAY, outcome="accepted" if news else "superseded") for news in (True, False)
         }
+        self._latency = LATENCY.labels(GATEWAY)
+        self._end_to_end = LATENCY.labels("end_to_end")
+        # What has come since the last flush.
+        self._oldest_ms: int | None = None
+        self._events_ms: list[int] = []
 
-    async def take(self, results: Sequence[MetricUpdate | SessionSummary | Alert]) -> None:
+    async def take(self, results: Sequence[MetricUpdate | SessionSummary | Alert], came: Came = _UNKNOWN) -> None:
         """Take a batch of updates, visits and alerts; they are sent by the next flush."""
-        now = now_ms()
+        now, accepted = now_ms(), 0
         for result in results:
             match result:
                 case MetricUpdate():
@@ -81,7 +88,12 @@ class Gateway:
                     news = self.hub.take_visit(result, now)
                 case Alert():
                     news = self.hub.take_alert(result, now)
-            self._outcomes[news].inc()
+            accepted += news
+        self._outcomes[True].inc(accepted)
+        self._outcomes[False].inc(len(results) - accepted)
+        if self._oldest_ms is None:
+            self._oldest_ms = came.oldest_ms
+        self._events_ms += came.newest_events_ms
         self._news.set()
 
     async def handle(self, connection: Door, rights: Rights) -> None:
@@ -108,7 +120,7 @@ class Gateway:
         """Do what a client asks; return the answer, to be sent before what comes later, or the History it asks for."""
         answer = self.hub.receive(client, raw, now_ms())
         if isinstance(answer, ErrorMessage):
-            ERRORS.labels(stage=STAGE, reason=answer.code).inc()
+            ERRORS.labels(stage=GATEWAY, reason=answer.code).inc()
         self._news.set()
         return answer
 
@@ -122,8 +134,10 @@ class Gateway:
         except ConnectionClosed:
             pass
         except TimeoutError:
+            DROPPED.labels("expired").inc()
             await session.close(UNAUTHORISED, "the token has expired")
         except TooManyMessages:
+            DROPPED.labels("too_fast").inc()
             await session.close(TOO_FAST, "too many messages")
         finally:
             for task in session.asked:
@@ -167,10 +181,23 @@ class Gateway:
 
     def _flush(self) -> None:
         self._news.clear()
-        known = self.hub.conflated
+        conflated, sent_bytes = self.hub.conflated, self.hub.sent_bytes
         ready = {self._sessions[client] for client in self.hub.flush(now_ms())}
-        OUTBOX_CONFLATED.inc(self.hub.conflated - known)
+        CONFLATED.inc(self.hub.conflated - conflated)
         self._blocked = {session for session in ready | self._blocked if not session.deliver(self.hub)}
+        SENT_BYTES.inc(self.hub.sent_bytes - sent_bytes)
+        self._measure(bool(ready))
+
+    def _measure(self, written: bool) -> None:
+        """Tell how old what was flushed is, if it was written to anybody."""
+        oldest_ms, events_ms = self._oldest_ms, self._events_ms
+        self._oldest_ms, self._events_ms = None, []
+        if written:
+            now = time.time()
+            if oldest_ms is not None:
+                self._latency.observe(max(0.0, now - oldest_ms / 1000))
+            for event_ms in events_ms:
+                self._end_to_end.observe(max(0.0, now - event_ms / 1000))
 
     def _sweep(self) -> Iterable[tuple[Recipient, int, str]]:
         """Look at all clients once in SWEEP_S; name those that are to be cut off, with close code and reason."""
@@ -182,10 +209,12 @@ class Gateway:
             if session.closing:
                 continue
             if session.idle_s() > limit_s:
-                ERRORS.labels(stage=STAGE, reason="stalled_client").inc()
+                ERRORS.labels(stage=GATEWAY, reason="stalled_client").inc()
+                DROPPED.labels("stalled").inc()
                 log.warning("a client has stalled and is cut off", client=session.address)
                 yield session, STALLED, "read nothing for too long"
             elif not session.answers():
+                DROPPED.labels("no_pong").inc()
                 yield session, NO_PONG, "no answer to a ping"
 
 
@@ -203,5 +232,5 @@ async def _tell_history(session: Session, request: History, archive: Archive) ->
 
 
 def _no_history(request: History, why: str) -> ErrorMessage:
-    ERRORS.labels(stage=STAGE, reason=NO_HISTORY).inc()
+    ERRORS.labels(stage=GATEWAY, reason=NO_HISTORY).inc()
     return ErrorMessage(id=request.id, code=NO_HISTORY, message=f"no history now: {why}", temporary=True)

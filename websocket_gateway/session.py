@@ -10,6 +10,7 @@ from websockets.asyncio.server import broadcast
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
+from monitoring.metrics import SENT_BYTES
 from websocket_gateway.client import Client
 from websocket_gateway.door import Door
 from websocket_gateway.hub import Hub
@@ -61,13 +62,16 @@ class Session:
             message = hub.next_message(self.client)
             if message is None:
                 return True
+            hub.sent_bytes += len(message)
             self._send(message)
         return False
 
     async def tell(self, message: ServerMessage) -> None:
         """Send the client a message of its own, and wait until it is written. Raises ConnectionClosed."""
         format = self.client.format
-        await self.connection.send(format.encode(message), text=format.text)
+        encoded = format.encode(message)
+        SENT_BYTES.inc(len(encoded))
+        await self.connection.send(encoded, text=format.text)
 
     def _send(self, message: bytes) -> None:
         """Write a message; a connection that is closing drops it."""

@@ -9,7 +9,7 @@ from tidemark.results import LISTS, METRICS, Dimension, MetricUpdate
 from websocket_gateway.protocol import WIRE_NAMES, AlertMessage, Limits, MetricsMessage, Point, Snapshot, Values, Window
 from websocket_gateway.series import NOTHING_SENT, Series
 
-#: A snapshot holds so many alerts.
+#: A snapshot holds so many alerts, and so many older ones about the site: a bounce window's end brings hundreds more.
 RECENT_ALERTS = 20
 
 _TO_WIRE = {name: wire for wire, name in WIRE_NAMES.items()}
@@ -37,6 +37,7 @@ class Site:
         self._series = {metric: Series(limits.points) for metric in METRICS}
         self._shown = {metric: Shown() for metric in METRICS}
         self._alerts: deque[AlertMessage] = deque(maxlen=limits.alerts)
+        self._about_site: deque[AlertMessage] = deque(maxlen=RECENT_ALERTS)
         self._forgotten_alert = NOTHING_SENT
 
     def take(self, update: MetricUpdate, now: int) -> bool:
@@ -50,6 +51,8 @@ class Site:
         if len(self._alerts) == self._alerts.maxlen:
             self._forgotten_alert = self._alerts[0].offset
         self._alerts.append(alert)
+        if not alert.user_id:
+            self._about_site.append(alert)
 
     def turn(self, now: int, offset: int) -> set[str]:
         """Make what is to be shown now the state ``offset``; return the metrics that look different."""
@@ -104,6 +107,7 @@ class Site:
         }
         flat = self._flat(metrics, NOTHING_SENT)
         alerts = list(self._alerts)[-RECENT_ALERTS:]
+        alerts = [alert for alert in self._about_site if alert.offset < alerts[0].offset] + alerts
         return Snapshot(site=self.name, offset=offset, timestamp=now, points=points, alerts=alerts, **flat)
 
     def _earlier(self, metrics: frozenset[str], since: int, now: int) -> dict[str, list[Point]]:

@@ -9,14 +9,14 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from monitoring.metrics import ERRORS
+from monitoring.metrics import DROPPED, ERRORS, GATEWAY, SENT_BYTES
 from websocket_gateway.admission import Admission, Refused
 from websocket_gateway.client import Client
 from websocket_gateway.codes import FORBIDDEN, UNAUTHORISED
 from websocket_gateway.door import Door
 from websocket_gateway.hub import Hub
 from websocket_gateway.protocol import Close, ErrorMessage, Since, Subscribe, encode
-from websocket_gateway.server import STAGE, Gateway
+from websocket_gateway.server import Gateway
 from websocket_gateway.session import WRITE_LIMIT_BYTES, now_ms
 from websocket_gateway.tokens import Rights
 
@@ -139,9 +139,11 @@ class Streams:
                     await self._write(response, _HELLO + encode(hello) + b"\n\n" + stream.event(encode(answer)))
                     await self._follow(stream, response)
             except TimeoutError:
+                DROPPED.labels("expired").inc()
                 await stream.close(UNAUTHORISED, "the token has expired")
             except _StalledError:
-                ERRORS.labels(stage=STAGE, reason="stalled_client").inc()
+                ERRORS.labels(stage=GATEWAY, reason="stalled_client").inc()
+                DROPPED.labels("stalled").inc()
                 assert request.transport is not None
                 request.transport.abort()
                 return response
@@ -159,6 +161,7 @@ class Streams:
         """Write, and wait until the client has read most of what was written before. Raises _StalledError."""
         try:
             async with asyncio.timeout(self._gateway.hub.limits.stall_timeout_ms / 1000):
+                SENT_BYTES.inc(len(text))
                 await response.write(text)
         except TimeoutError:
             raise _StalledError from None

@@ -144,8 +144,8 @@ def _parts_line(parts: Sequence[Part]) -> Text:
 
 def _page_line(watched: Watched) -> Text:
     line = Text.assemble(("dashboard ", "dim"), (harmless(watched.page), "cyan"), no_wrap=True, overflow="ellipsis")
-    if watched.shop is not None:
-        line.append("  shop ", "dim").append(harmless(watched.shop), "cyan")
+    for name, address in watched.others:
+        line.append(f"  {name} ", "dim").append(harmless(address), "cyan")
     return line
 
 

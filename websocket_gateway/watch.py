@@ -5,6 +5,7 @@ import os
 import signal
 import ssl
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,7 +64,7 @@ async def watch(
     *,
     keys: Keys = NO_KEYS,
     state_file: Path | None = None,
-    shop: str | None = None,
+    others: Sequence[tuple[str, str]] = (),
     duration_s: float | None = None,
 ) -> None:
     """Show a site until SIGINT, SIGTERM or the end of the duration: drawn on a terminal, else a line a second.
@@ -73,7 +74,7 @@ async def watch(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    watched = Watched(site, url, shop)
+    watched = Watched(site, url, others)
     show = _draw(watched, state_file, console) if console.is_terminal else _print(watched, stop)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(_follow(watched, keys)), tasks.create_task(show)]

@@ -1,6 +1,7 @@
 """What `tidemark watch` knows: the gateway's messages laid over each other, and how old that is. Pure."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -47,13 +48,14 @@ class Watched:
 
     ``trouble``: what went wrong last, None once a gateway has said hello. ``subscribed`` and ``alerts_seen``: how many
     answers and alerts have come, alerts of a snapshot not counted. ``since``: what to subscribe with after a lost
-    connection. ``shop``: the address of the demo's shop. Times are ms since the epoch, by the gateway's clock.
+    connection. ``others``: names and addresses to show beside the dashboard's. Times are ms since the epoch, by the
+    gateway's clock.
     """
 
-    def __init__(self, site: str, url: str, shop: str | None = None) -> None:
+    def __init__(self, site: str, url: str, others: Sequence[tuple[str, str]] = ()) -> None:
         self.site = site
         self.url = url
-        self.shop = shop
+        self.others = others
         self.connected = False
         self.trouble: str | None = None
         self.metrics = {name: Metric() for name in WIRE_NAMES.values()}

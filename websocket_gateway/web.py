@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from monitoring.metrics import GATEWAY
+from monitoring.serving import exposition
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,7 +53,8 @@ class Web:
         return web.Response(text="ready\n") if trouble is None else web.Response(status=503, text=f"{trouble}\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        content_type, text = exposition(GATEWAY)
+        return web.Response(body=text, headers={"Content-Type": content_type})
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"] or "index.html"

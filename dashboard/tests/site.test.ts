@@ -70,6 +70,11 @@ it('has each alert once, the newest first, and not too many', () => {
   const full = many.reduce((known, each) => withAlert(known, each, 1), blank);
   expect(full.alerts).toHaveLength(KEPT_ALERTS);
   expect(full.alertsLost).toBe(500);
+  const about = withAlert(site, alert('drop', { userId: '', timestamp: T - 1 }), 0);
+  const flooded = many.reduce((known, each) => withAlert(known, each, 0), about);
+  expect([flooded.alerts.length, flooded.alerts.at(-1)?.alertId]).toEqual([KEPT_ALERTS, 'drop']);
+  const others = Array.from({ length: 500 }, (_, index) => alert(`s${index}`, { userId: '' }));
+  expect(others.reduce((known, each) => withAlert(known, each, 0), blank).alerts).toHaveLength(KEPT_ALERTS);
 });
 
 it('takes a snapshot over what it knows, finals stay', () => {

@@ -18,6 +18,7 @@ from deploy.local.parts import up_folder
 from deploy.local.provision import create_bucket, create_topics
 from deploy.local.signals import until_stopped
 from deploy.local.stack import LocalStack, stack_folder
+from tidemark.kafka import client_config
 from tidemark.settings import Settings
 
 DETACHED_SECONDS = 180.0
@@ -93,7 +94,7 @@ def show_status(settings: Settings) -> bool:
     processes = running(stack_folder(settings))
     brokers = kafka_addresses(settings.kafka_bootstrap_servers)
     version = influxdb_version(settings.influxdb_url)
-    states = {f"Kafka {address}": answers_as_kafka(address) for address in brokers}
+    states = {f"Kafka {address}": answers_as_kafka(address, client_config(settings)) for address in brokers}
     states[f"InfluxDB {version or ''} {settings.influxdb_url}"] = version is not None
     table = Table("server", "state")
     for name, up in states.items():

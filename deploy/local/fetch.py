@@ -4,8 +4,9 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -15,14 +16,20 @@ KAFKA_VERSION = "4.1.1"
 #: The SLF4J binding Kafka's own distribution ships; without it the broker logs nothing.
 LOG4J_VERSION = "2.24.3"
 INFLUXDB_VERSION = "1.8.10"
+EXPORTER_VERSION = "1.0.1"
 
 ARCHIVE = "kafka.jsa"
 
-_DEPENDENCIES = (
+#: Group, artifact, version.
+Dependency = tuple[str, str, str]
+
+_KAFKA = (
     ("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
     ("org.apache.kafka", "kafka-tools", KAFKA_VERSION),
     ("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION),
 )
+
+_EXPORTER = ("io.prometheus.jmx", "jmx_prometheus_javaagent", EXPORTER_VERSION)
 
 Report = Callable[[str], None]
 
@@ -42,9 +49,22 @@ def influxdb_path(cache: Path) -> Path:
     return cache / f"influxdb-{INFLUXDB_VERSION}"
 
 
+def exporter_path(cache: Path) -> Path:
+    """Return the folder that holds the exporter of Kafka's metrics once it is fetched."""
+    return cache / f"jmx-exporter-{EXPORTER_VERSION}"
+
+
 def fetch_kafka(cache: Path, report: Report) -> Path:
     """Return the folder of Kafka's jars; fetched if it is not there. Raises StackError with Maven's message."""
-    return made_once(kafka_path(cache), _fetch_kafka, f"fetching Kafka {KAFKA_VERSION} (54 MB, once)", report)
+    fetch = partial(_fetch_jars, _KAFKA)
+    return made_once(kafka_path(cache), fetch, f"fetching Kafka {KAFKA_VERSION} (54 MB, once)", report)
+
+
+def fetch_exporter(cache: Path, report: Report) -> Path:
+    """Return the Java agent that serves Kafka's metrics; fetched if it is not there. Raises StackError."""
+    fetch = partial(_fetch_jars, [_EXPORTER])
+    folder = made_once(exporter_path(cache), fetch, f"fetching the JMX exporter {EXPORTER_VERSION} (once)", report)
+    return folder / f"{_EXPORTER[1]}-{EXPORTER_VERSION}.jar"
 
 
 def fetch_influxdb(cache: Path, report: Report) -> Path:
@@ -87,15 +107,15 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _fetch_kafka(folder: Path) -> None:
+def _fetch_jars(wanted: Iterable[Dependency], folder: Path) -> None:
     dependencies = "".join(
         f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version></dependency>"
-        for group, artifact, version in _DEPENDENCIES
+        for group, artifact, version in wanted
     )
     pom = folder / "pom.xml"
     pom.write_text(
         "<project><modelVersion>4.0.0</modelVersion>"
-        "<groupId>tidemark</groupId><artifactId>local-kafka</artifactId><version>1</version>"
+        "<groupId>tidemark</groupId><artifactId>local-stack</artifactId><version>1</version>"
         f"<dependencies>{dependencies}</dependencies></project>"
     )
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]

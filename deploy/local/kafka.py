@@ -16,6 +16,7 @@ from deploy.local.addresses import Address, free_ports
 from deploy.local.errors import StackError
 from deploy.local.fetch import ARCHIVE, Report, classes_path, fetch_kafka, made_once
 from deploy.local.service import Service
+from tidemark.kafka import ClientConfig
 
 #: Measured here: a start takes 8.4 s of CPU time with both compilers, 4.7 s with the first alone, 2.4 s with the class
 #: archive too; the first 300,000 events 20 s or 9 s. The second compiler wins (3 s for 6 s) only after a million.
@@ -26,6 +27,9 @@ JVM_OPTIONS: tuple[str, ...] = (
     "-XX:TieredStopAtLevel=1",
     "-Djava.awt.headless=true",
 )
+
+#: What of a broker's metrics is told, and under which names.
+EXPORTED = Path(__file__).parents[2] / "monitoring" / "kafka" / "exporter.yaml"
 
 _LOGGING = """\
 status = error
@@ -70,15 +74,28 @@ def _archive_classes(jars: Path, folder: Path) -> None:
         broker.stop()
 
 
+def exporter_option(agent: Path, port: int) -> str:
+    """Return the Java option that makes a broker serve its metrics at this port, on loopback."""
+    return f"-javaagent:{agent}=127.0.0.1:{port}:{EXPORTED}"
+
+
 def kafka_services(
-    brokers: Sequence[Address], java: Callable[[], list[str]], data: Path, run: Path, logs: Path
+    brokers: Sequence[Address],
+    java: Callable[[], list[str]],
+    data: Path,
+    run: Path,
+    logs: Path,
+    options: Callable[[int], Sequence[str]] = lambda _: (),
 ) -> list[Service]:
-    """Return one service a broker. The data folder keeps its cluster; another number of brokers is another cluster."""
+    """Return one service a broker. The data folder keeps its cluster; another number of brokers is another cluster.
+
+    ``options`` gives what else Java is to be told when it starts a broker, by the broker's number from 1 on.
+    """
     cluster = data / f"kafka-{len(brokers)}"
     return [
         Service(
             f"kafka-{node}" if len(brokers) > 1 else "kafka",
-            partial(_prepare, node, brokers, java, cluster, run / f"kafka-{len(brokers)}-{node}"),
+            partial(_prepare, node, brokers, java, cluster, run / f"kafka-{len(brokers)}-{node}", options),
             partial(answers_as_kafka, address),
             run=run,
             log=logs / f"kafka-{node}.log",
@@ -87,19 +104,25 @@ def kafka_services(
     ]
 
 
-def answers_as_kafka(address: Address, within: float = 2) -> bool:
-    """Say whether a Kafka broker answers there that its cluster knows as a living one."""
+def answers_as_kafka(address: Address, config: ClientConfig | None = None, within: float = 2) -> bool:
+    """Say whether a Kafka broker answers there that its cluster knows as a living one, and lets this client in."""
     if not address.answers():
         return False
     try:
-        found = AdminClient({"bootstrap.servers": str(address), "log_level": 0}).list_topics(timeout=within)
+        client = AdminClient((config or {}) | {"bootstrap.servers": str(address), "log_level": 0})
+        found = client.list_topics(timeout=within)
     except KafkaException:
         return False
     return bool(found.brokers)
 
 
 def _prepare(
-    node: int, brokers: Sequence[Address], java: Callable[[], list[str]], cluster: Path, run: Path
+    node: int,
+    brokers: Sequence[Address],
+    java: Callable[[], list[str]],
+    cluster: Path,
+    run: Path,
+    options: Callable[[int], Sequence[str]],
 ) -> list[str]:
     """Write the configuration, format the data folder the first time, return the broker's command."""
     run.mkdir(parents=True, exist_ok=True)
@@ -111,7 +134,7 @@ def _prepare(
     properties.write_text(_properties(node, brokers, data))
     logging = run / "log4j2.properties"
     logging.write_text(_LOGGING)
-    return [*command, f"-Dlog4j2.configurationFile={logging}", "kafka.Kafka", str(properties)]
+    return [*command, *options(node), f"-Dlog4j2.configurationFile={logging}", "kafka.Kafka", str(properties)]
 
 
 def _cluster_id(cluster: Path) -> str:

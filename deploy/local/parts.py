@@ -7,16 +7,34 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from deploy.local.addresses import Address
+from deploy.local.addresses import Address, influxdb_address
 from deploy.local.preflight import port_problems
+from deploy.local.prometheus import (
+    Targets,
+    node_exporter_address,
+    prometheus_problems,
+    prometheus_services,
+    prometheus_url,
+)
 from deploy.local.service import Service
 from tidemark.settings import Settings
 
 #: The first part's /metrics port; the others follow. TIDEMARK_METRICS_PORT moves them.
 FIRST_METRICS_PORT = 9101
+#: The first broker's, likewise; TIDEMARK_KAFKA_METRICS_PORT moves them.
+FIRST_KAFKA_METRICS_PORT = 9191
 LOOPBACK = "127.0.0.1"
 #: A small shop with the tracker, as the site "shop": the HTTP door serves it at / if it has no other pages to serve.
 SHOP = Path(__file__).parent / "shop"
+#: The Prometheus job of each kind of part. The simulator has none: a platform has none.
+JOBS = {
+    "streams": "streams",
+    "sink": "sinks",
+    "gateway": "gateway",
+    "ingestion": "ingestion",
+    "alerts": "alerts",
+    "webhook": "sinks",
+}
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -28,6 +46,7 @@ class Options(Struct, frozen=True, kw_only=True):
     brokers: int = 1
     duration: float | None = None
     simulator: bool = True
+    prometheus: bool = False
 
 
 def up_folder(settings: Settings) -> Path:
@@ -64,10 +83,34 @@ def manifests(settings: Settings) -> list[Path]:
 
 
 def pipeline(settings: Settings, options: Options) -> list[Service]:
-    """Return the parts in the order of their start; they stop in the opposite one, the simulator first."""
+    """Return the parts in the order of their start; they stop in the opposite one, the simulator first.
+
+    Prometheus, if it was asked for, sees all of them start and stop.
+    """
     commands = _commands(settings, options)
     ports = metrics_ports(settings, options)
-    return [_part(settings, name, command, port) for (name, command), port in zip(commands.items(), ports, strict=True)]
+    parts = [
+        _part(settings, name, command, port) for (name, command), port in zip(commands.items(), ports, strict=True)
+    ]
+    if not options.prometheus:
+        return parts
+    return prometheus_services(settings, scrape_targets(settings, options), up_folder(settings)) + parts
+
+
+def scrape_targets(settings: Settings, options: Options) -> Targets:
+    """Return what Prometheus watches, by job."""
+    first = settings.kafka_metrics_port
+    brokers = range(0) if first is None else range(first, first + options.brokers)
+    targets: dict[str, list[Address]] = {
+        "kafka": [Address(LOOPBACK, port) for port in brokers],
+        "influxdb": [influxdb_address(settings.influxdb_url)],
+        "node": [node_exporter_address(settings)],
+    }
+    for name, port in zip(_commands(settings, options), metrics_ports(settings, options), strict=True):
+        job = JOBS.get(name.partition("-")[0])
+        if job is not None:
+            targets.setdefault(job, []).append(Address(LOOPBACK, port))
+    return targets
 
 
 def metrics_ports(settings: Settings, options: Options) -> range:
@@ -86,13 +129,16 @@ def part_problems(settings: Settings, options: Options) -> list[str]:
         problems += port_problems(
             Address(LOOPBACK, port), "a part's /metrics", "TIDEMARK_METRICS_PORT (the first of them)"
         )
+    if options.prometheus:
+        problems += prometheus_problems(settings)
     return problems
 
 
-def watch_service(settings: Settings) -> Service:
+def watch_service(settings: Settings, options: Options) -> Service:
     """Return the live view: it has the terminal, or prints plain lines; it is up as soon as it runs."""
     shop = () if settings.ingestion_pages else ("--shop", door_url(settings))
-    command = _tidemark("watch", "--state", str(state_path(settings)), *shop)
+    prometheus = ("--prometheus", prometheus_url(settings)) if options.prometheus else ()
+    command = _tidemark("watch", "--state", str(state_path(settings)), *shop, *prometheus)
     return Service(
         "watch",
         lambda: command,
@@ -109,6 +155,9 @@ def _commands(settings: Settings, options: Options) -> dict[str, Callable[[], Se
     parts: dict[str, Callable[[], Sequence[str]]] = {name: partial(_tidemark, "streams", "run") for name in names}
     parts |= {"sink": partial(_tidemark, "sink", "influxdb"), "gateway": partial(_tidemark, "gateway")}
     parts["ingestion"] = partial(_tidemark, "ingest")
+    parts["alerts"] = partial(_tidemark, "alerts", "run")
+    if settings.webhook_url:
+        parts["webhook"] = partial(_tidemark, "sink", "webhook")
     if options.simulator:
         parts["simulator"] = partial(_simulate, settings, options)
     return parts

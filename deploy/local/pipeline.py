@@ -8,6 +8,7 @@ from deploy.local.errors import StackError
 from deploy.local.fetch import Report
 from deploy.local.offsets import end_offsets
 from deploy.local.parts import (
+    FIRST_KAFKA_METRICS_PORT,
     Options,
     door_url,
     manifests,
@@ -18,6 +19,7 @@ from deploy.local.parts import (
     up_folder,
     watch_service,
 )
+from deploy.local.prometheus import prometheus_url
 from deploy.local.provision import create_bucket, create_topics
 from deploy.local.restarts import PartState
 from deploy.local.signals import until_stopped
@@ -54,11 +56,13 @@ class _Run:
 
     def __init__(self, settings: Settings, options: Options, report: Report) -> None:
         self._options = options
+        self._kafka_metrics_port = settings.kafka_metrics_port
         self._report = report
         self._quiet = False
-        self._stack = LocalStack(settings, options.brokers, report=self._say)
+        served = {"kafka_metrics_port": settings.kafka_metrics_port or FIRST_KAFKA_METRICS_PORT}
+        self._stack = LocalStack(settings.model_copy(update=served), options.brokers, report=self._say)
         self._supervisor = Supervisor(state_path(settings), self._changed)
-        self._watch = watch_service(settings)
+        self._watch = watch_service(settings, options)
         self._good = True
 
     def execute(self) -> bool:
@@ -73,6 +77,8 @@ class _Run:
     def _start(self) -> None:
         self._stack.start()
         self._settings = self._stack.settings
+        if self._stack.kafka[0] not in self._stack.started:  # brokers that ran already serve metrics only if so set
+            self._settings = self._settings.model_copy(update={"kafka_metrics_port": self._kafka_metrics_port})
         create_topics(self._settings)
         create_bucket(self._settings)
         for old in manifests(self._settings):
@@ -86,6 +92,8 @@ class _Run:
         self._say(f"events: POST {door_url(self._settings)}event")
         if self._settings.ingestion_pages is None:
             self._say(f"shop: {door_url(self._settings)}, on the dashboard: {page_url(self._settings)}?site=shop")
+        if self._options.prometheus:
+            self._say(f"prometheus: {prometheus_url(self._settings)}")
         # From here on the live view alone writes to the terminal.
         self._quiet = sys.stdout.isatty()
         self._supervisor.start([self._watch])

@@ -5,25 +5,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deploy.local.addresses import INFLUXDB_SETTING, KAFKA_SETTING, Address
-from deploy.local.fetch import influxdb_path, kafka_path
+from deploy.local.fetch import exporter_path, influxdb_path, kafka_path
 from deploy.local.kafka import controller_address
 
 MIN_JAVA = 17
 MIN_FREE_BYTES = 1024**3
 
 
-def kafka_problems(brokers: Iterable[Address], cache: Path) -> list[str]:
-    """Return what keeps these brokers from starting; empty when nothing does."""
+def kafka_problems(brokers: Iterable[Address], cache: Path, exporter_ports: Sequence[int] = ()) -> list[str]:
+    """Return what keeps these brokers from starting, with metrics at these ports; empty when nothing does."""
     problems = java_problems()
-    if not kafka_path(cache).exists() and shutil.which("mvn") is None:
+    programs = [kafka_path(cache), *([exporter_path(cache)] if exporter_ports else [])]
+    if not all(program.exists() for program in programs) and shutil.which("mvn") is None:
         problems.append(_missing("mvn", "maven", KAFKA_SETTING))
     for broker in brokers:
         problems += port_problems(broker, "Kafka", KAFKA_SETTING)
         problems += port_problems(controller_address(broker), "Kafka's controller (Kafka's port + 1)", KAFKA_SETTING)
+    for port in exporter_ports:
+        problems += port_problems(Address("127.0.0.1", port), "Kafka's /metrics", "TIDEMARK_KAFKA_METRICS_PORT")
     return problems
 
 

@@ -119,16 +119,18 @@ def create_bucket(settings: Settings) -> bool:
 
 def _create_database_of_1(settings: Settings) -> bool:
     name = settings.influxdb_bucket
-    found = _query_1(settings, "SHOW DATABASES")["results"][0]["series"][0].get("values", [])
+    found = query_influxdb_1(settings, "SHOW DATABASES")["results"][0]["series"][0].get("values", [])
     if [name] in found:
         return False
     quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     policy = f"WITH DURATION {RETENTION_DAYS}d REPLICATION 1 SHARD DURATION {SHARD_HOURS}h NAME autogen"
-    _query_1(settings, f"CREATE DATABASE {quoted} {policy}")
+    query_influxdb_1(settings, f"CREATE DATABASE {quoted} {policy}")
     return True
 
 
-def _query_1(settings: Settings, statement: str) -> dict[str, Any]:
+def query_influxdb_1(settings: Settings, statement: str) -> dict[str, Any]:
+    """Have InfluxDB 1.x do it; return its answer. Raises StackError, whose text names no password."""
+    shown = statement.partition(" WITH PASSWORD ")[0]
     request = Request(f"{settings.influxdb_url.rstrip('/')}/query", data=urlencode({"q": statement}).encode())
     token = settings.influxdb_token.get_secret_value()
     if token:
@@ -137,12 +139,12 @@ def _query_1(settings: Settings, statement: str) -> dict[str, Any]:
         with urlopen(request, timeout=TIMEOUT_SECONDS) as reply:
             answer: dict[str, Any] = json.load(reply)
     except HTTPError as error:
-        raise StackError(f"InfluxDB refuses {statement!r}: {error.code} {error.read().decode()}") from None
+        raise StackError(f"InfluxDB refuses {shown!r}: {error.code} {error.read().decode()}") from None
     except URLError as error:
         raise StackError(f"InfluxDB at {settings.influxdb_url} does not answer: {error.reason}") from None
     refused = answer["results"][0].get("error")
     if refused:
-        raise StackError(f"InfluxDB refuses {statement!r}: {refused}")
+        raise StackError(f"InfluxDB refuses {shown!r}: {refused}")
     return answer
 
 

@@ -11,11 +11,12 @@ from deploy.local.addresses import (
 )
 from deploy.local.claim import Claim, owner
 from deploy.local.errors import StackError
-from deploy.local.fetch import Report, fetch_influxdb
+from deploy.local.fetch import Report, fetch_exporter, fetch_influxdb
 from deploy.local.influxdb import answers_as_influxdb, influxdb_service
-from deploy.local.kafka import answers_as_kafka, fetch_kafka_command, kafka_services
+from deploy.local.kafka import answers_as_kafka, exporter_option, fetch_kafka_command, kafka_services
 from deploy.local.preflight import folder_problems, influxdb_problems, kafka_problems, platform_problems
 from deploy.local.service import Service
+from tidemark.kafka import client_config
 from tidemark.settings import Settings, SettingsError
 
 
@@ -49,7 +50,7 @@ class LocalStack:
         data, logs = settings.data_dir.absolute() / "data", settings.data_dir.absolute() / "logs"
         self._claim = Claim(stack_folder(settings))
         run = self._claim.folder
-        self.kafka = kafka_services(self._kafka_at, self._kafka_command, data, run, logs)
+        self.kafka = kafka_services(self._kafka_at, self._kafka_command, data, run, logs, self._exporter)
         self.influxdb = influxdb_service(self._influxdb_at, self._influxdb_program, data, run, logs)
         self.started: list[Service] = []
 
@@ -116,8 +117,13 @@ class LocalStack:
 
     def _needed(self) -> list[Service]:
         needed: list[Service] = []
-        if answers_as_kafka(self._kafka_at[0]):
+        if answers_as_kafka(self._kafka_at[0], client_config(self._given)):
             self._report(f"Kafka at {self._kafka_at[0]} already runs: used as it is")
+        elif self._given.kafka_security_protocol != "PLAINTEXT":
+            raise StackError(
+                f"no Kafka at {self._kafka_at[0]} lets user {self._given.kafka_username} in, and one that is started "
+                "here would be open to everyone: TIDEMARK_KAFKA_SECURITY_PROTOCOL=PLAINTEXT"
+            )
         else:
             _refuse_elsewhere(self._kafka_at, "Kafka", KAFKA_SETTING)
             needed += self.kafka
@@ -132,7 +138,7 @@ class LocalStack:
         problems = platform_problems()
         problems += folder_problems(self._cache, "cache folder")
         if self.kafka[0] in self.started:
-            problems += kafka_problems(self._kafka_at, self._cache)
+            problems += kafka_problems(self._kafka_at, self._cache, self._exporter_ports())
         if self.influxdb in self.started:
             problems += influxdb_problems(self._influxdb_at, self._cache)
         if problems:
@@ -141,11 +147,21 @@ class LocalStack:
     def _fetch(self) -> None:
         if self.kafka[0] in self.started:
             self._kafka_command()
+            self._exporter(1)
         if self.influxdb in self.started:
             self._influxdb_program()
 
     def _kafka_command(self) -> list[str]:
         return fetch_kafka_command(self._cache, self._report)
+
+    def _exporter_ports(self) -> list[int]:
+        """Return where the brokers serve their metrics; none if they do not."""
+        first = self._given.kafka_metrics_port
+        return [] if first is None else list(range(first, first + len(self._kafka_at)))
+
+    def _exporter(self, node: int) -> list[str]:
+        ports = self._exporter_ports()
+        return [exporter_option(fetch_exporter(self._cache, self._report), ports[node - 1])] if ports else []
 
     def _influxdb_program(self) -> Path:
         return fetch_influxdb(self._cache, self._report)

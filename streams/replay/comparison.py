@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from streams.replay.asked import DECODERS, TOPICS, Asked, Replayed, line_of, name_of, read_line, time_of
 from streams.replay.live import LiveRecord
-from tidemark.results import MetricUpdate
+from tidemark.results import HIGH_BOUNCE_RATE, Alert, MetricUpdate
 
 EQUAL, DIFFERENT, ONLY_LIVE, ONLY_REPLAYED = "equal", "different", "only live", "only replayed"
 #: Replayed, but retention has deleted what was live at its time: it cannot be compared.
@@ -139,6 +139,8 @@ class Comparison:
             if not result.final:
                 return None
             result.emitted_at = 0  # the one thing that a repetition may change
+        if isinstance(result, Alert) and result.alert_type != HIGH_BOUNCE_RATE:
+            return None  # made of metrics and rules, not of events
         if not self._asked.takes(result) or (record.is_new and not replayed.knows(result)):
             return None
         return replayed.meet(result, record.place)

@@ -8,6 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from streams.log_reader import ANSWER_SECONDS, SILENCE_SECONDS
 from tidemark.kafka import client_config
+from tidemark.rights import REPLAY_GROUP
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS
 
@@ -36,7 +37,7 @@ class EventsLog:
         self._consumer = Consumer(
             client_config(settings)
             | {
-                "group.id": settings.topic("tidemark-replay"),  # needed, but never joined
+                "group.id": settings.topic(REPLAY_GROUP),  # needed, but never joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 # What retention deletes meanwhile must not be passed over in silence.

@@ -1,6 +1,7 @@
 """Exact arithmetic on window boundaries and on sums of integers; one rounding, at the very end."""
 
 import sys
+from operator import truediv
 
 from tidemark.events import MICROS
 
@@ -28,6 +29,7 @@ def ratio(numerator: int, denominator: int) -> float:
 def from_micros(micros: int) -> float:
     """Return 10⁻⁶ units as a double; a sum that no double can hold becomes the largest one."""
     try:
-        return micros / MICROS
+        # Compiled, "/" makes doubles of both integers first, and above 2⁵³ that rounds twice.
+        return float(truediv(micros, MICROS))
     except OverflowError:
         return sys.float_info.max

@@ -168,6 +168,11 @@ class PartitionWindows:
         return windows
 
     @property
+    def open_panes(self) -> int:
+        """The number of panes whose events wait for the watermark."""
+        return len(self._open.held)
+
+    @property
     def open_visits(self) -> int:
         """The number of open visits, and of session ids whose first event waits for its pane."""
         return self._open.visits

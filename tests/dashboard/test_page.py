@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from selenium.webdriver.common.keys import Keys
 
 from deploy.local.addresses import free_ports
@@ -14,7 +15,7 @@ from tests.dashboard.browser import Page, browser
 from tests.support import wait
 from tests.support.kafka_log import read_log
 from tests.support.parts import Part, gone_afterwards, running
-from tests.websocket_gateway.made import Results, update
+from tests.websocket_gateway.made import Results, alert, update
 from tests.websocket_gateway.talking import now_window
 from tidemark.results import PAGE_VIEWS_PER_SECOND, decode_session
 from tidemark.settings import Settings
@@ -82,6 +83,14 @@ def test_everything_works_under_the_gateways_content_policy(scene: Scene) -> Non
     page.evaluate("document.body.setAttribute('style', 'color: red')")
     wait.until(lambda: page.evaluate("window.forbidden")[:] == ["style-src-attr"], 5.0, "nothing is forbidden")
     assert "style-src" in " ".join(page.log())
+
+
+def test_an_alert_about_a_site_says_what_is_wrong(scene: Scene) -> None:
+    page, said = scene.page, "dropped: page_views_per_second is 0.0, usually 139.9"
+    about = structs.replace(alert("drop", site="dropped"), user_id="", title="Traffic drop", description=said)
+    Results(scene.settings).send(about)
+    page.open(f"{scene.url}?site=dropped")
+    wait.until(lambda: page.text(".alert-text") == f"Traffic drop {said}", 10.0, lambda: page.text("body"))
 
 
 def test_on_a_slow_network_there_is_a_skeleton_then_numbers_and_after_none_the_right_ones(scene: Scene) -> None:

@@ -38,7 +38,9 @@ class Tidemark:
 @pytest.fixture
 def tidemark(tmp_path: Path, stack: Settings) -> Iterator[Tidemark]:
     """Run ``tidemark …``; what it leaves is ended. The shared stack has fetched the programs."""
-    settings = local_settings(tmp_path / "data").model_copy(update={"metrics_port": free_ports(6)})
+    ports = free_ports(10)  # at most seven parts, and three brokers
+    served = {"metrics_port": ports, "kafka_metrics_port": ports + 7}
+    settings = local_settings(tmp_path / "data").model_copy(update=served)
     command = Tidemark(settings)
     command.settings.data_dir.mkdir()
     (command.settings.data_dir / "cache").symlink_to(CACHE)

@@ -1,5 +1,6 @@
 """deploy/compose.yaml: by the Compose Specification's schema and its own library, and what it promises."""
 
+import json
 import re
 import stat
 import subprocess
@@ -13,7 +14,17 @@ from tests.deploy.compose import FILE, compose, read
 from tidemark.settings import load_settings
 
 SERVICES = sorted(compose()["services"])
-PARTS = ("init", "streams", "sink", "gateway", "ingestion", "simulator")
+PARTS = ("init", "streams", "sink", "gateway", "ingestion", "alerts", "simulator")
+#: Where each serves its metrics; Kafka's are not served here.
+METRICS = {
+    "streams": 9101,
+    "sinks": 9101,
+    "alerts": 9101,
+    "gateway": 8082,
+    "ingestion": 8000,
+    "influxdb": 8086,
+    "node": 9100,
+}
 
 
 def service(name: str) -> dict[str, Any]:
@@ -36,7 +47,7 @@ def test_a_container_is_read_only_unprivileged_bounded_and_looked_after(name: st
     assert one["security_opt"] == ["no-new-privileges:true"]
     assert re.fullmatch(r"[1-9]\d*:\d+", one["user"])
     assert {"cpus", "memory", "pids"} <= set(one["deploy"]["resources"]["limits"])
-    assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", one["image"])
+    assert re.fullmatch(r"[a-z/-]+:v?\d+\.\d+\.\d+", one["image"])
     assert one["restart"] == ("on-failure:5" if name == "init" else "unless-stopped")
     assert one["healthcheck"].get("test") or name == "init"
 
@@ -80,6 +91,14 @@ def test_the_parts_start_when_the_topics_are_there_and_the_simulator_only_in_the
     for name in PARTS[1:]:
         assert service(name)["depends_on"]["init"]["condition"] == "service_completed_successfully"
     assert [name for name in SERVICES if service(name).get("profiles")] == ["simulator"]
+
+
+def test_prometheus_watches_every_part_and_each_worker() -> None:
+    targets = {path.stem: json.loads(path.read_text())[0]["targets"] for path in (ROOT / "deploy/targets").iterdir()}
+    streams = [f"{compose()['name']}-streams-{n + 1}" for n in range(service("streams")["deploy"]["replicas"])]
+    hosts = {"streams": streams, "sinks": ["sink"], "node": ["node-exporter"]}
+    assert targets == {job: [f"{host}:{port}" for host in hosts.get(job, [job])] for job, port in METRICS.items()}
+    assert {host for job in METRICS for host in hosts.get(job, [job])} - set(streams) <= set(SERVICES)
 
 
 def test_secrets_are_files_that_the_script_makes_and_leaves_as_they_are(tmp_path: Path) -> None:

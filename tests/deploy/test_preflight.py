@@ -28,13 +28,15 @@ def _program(folder: Path, name: str, script: str) -> None:
     program.chmod(0o755)
 
 
-@pytest.mark.parametrize("taken", ["kafka", "controller", "influxdb"])
+@pytest.mark.parametrize("taken", ["kafka", "controller", "exporter", "influxdb"])
 def test_a_taken_port_is_named_with_the_setting_that_moves_it(taken: str, tmp_path: Path) -> None:
-    settings = local_settings(tmp_path)
+    exporter = free_ports()
+    settings = local_settings(tmp_path).model_copy(update={"kafka_metrics_port": exporter})
     kafka = int(settings.kafka_bootstrap_servers.rpartition(":")[2])
     influxdb = int(settings.influxdb_url.rpartition(":")[2])
-    port = {"kafka": kafka, "controller": kafka + 1, "influxdb": influxdb}[taken]
-    setting = "TIDEMARK_INFLUXDB_URL" if taken == "influxdb" else "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS"
+    port = {"kafka": kafka, "controller": kafka + 1, "exporter": exporter, "influxdb": influxdb}[taken]
+    other = {"influxdb": "TIDEMARK_INFLUXDB_URL", "exporter": "TIDEMARK_KAFKA_METRICS_PORT"}
+    setting = other.get(taken, "TIDEMARK_KAFKA_BOOTSTRAP_SERVERS")
     stack = LocalStack(settings, cache=CACHE)
     with socket.create_server(("127.0.0.1", port)), pytest.raises(StackError) as refused:
         stack.start()

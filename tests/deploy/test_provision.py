@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import urlopen
@@ -16,6 +17,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions
 from pydantic import SecretStr
 
+from deploy.access import token_of_2
 from deploy.local.errors import StackError
 from deploy.local.provision import create_bucket, create_topics
 from tidemark.kafka import client_config
@@ -69,6 +71,7 @@ class InfluxDB2(BaseHTTPRequestHandler):
     """A stand-in for InfluxDB 2.7, which cannot be built here: the calls of its API that provisioning makes."""
 
     buckets: ClassVar[list[dict[str, Any]]] = []
+    authorizations: ClassVar[list[dict[str, Any]]] = []
 
     def do_GET(self) -> None:
         if self.path == "/ping":
@@ -81,9 +84,12 @@ class InfluxDB2(BaseHTTPRequestHandler):
         return self._reply(200, {"buckets": [bucket for bucket in self.buckets if bucket["name"] == name]})
 
     def do_POST(self) -> None:
-        bucket = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.buckets.append(bucket)
-        self._reply(201, bucket)
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/api/v2/authorizations":
+            self.authorizations.append(asked)
+            return self._reply(201, asked | {"token": f"made-{len(self.authorizations)}"})
+        self.buckets.append(asked | {"id": "fedcba9876543210"})
+        return self._reply(201, asked)
 
     def _reply(self, status: int, body: dict[str, Any] | None) -> None:
         content = b"" if body is None else json.dumps(body).encode()
@@ -101,6 +107,7 @@ class InfluxDB2(BaseHTTPRequestHandler):
 @pytest.fixture
 def influxdb_2() -> Iterator[Settings]:
     InfluxDB2.buckets.clear()
+    InfluxDB2.authorizations.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), InfluxDB2)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -117,6 +124,20 @@ def test_on_influxdb_2_it_is_a_bucket_of_the_organisation(influxdb_2: Settings) 
     assert bucket["retentionRules"] == [
         {"type": "expire", "everySeconds": 30 * 86_400, "shardGroupDurationSeconds": 86_400}
     ]
+
+
+def test_on_influxdb_2_a_token_may_do_one_thing_with_the_bucket_and_is_made_once(
+    influxdb_2: Settings, tmp_path: Path
+) -> None:
+    create_bucket(influxdb_2)
+    for right, name in (("write", "sink"), ("read", "gateway"), ("read", "gateway")):
+        token_of_2(influxdb_2, tmp_path / name, name, right)
+    asked = [permission for each in InfluxDB2.authorizations for permission in each["permissions"]]
+    assert [(may["action"], may["resource"]["type"], may["resource"]["id"]) for may in asked] == [
+        ("write", "buckets", "fedcba9876543210"),
+        ("read", "buckets", "fedcba9876543210"),
+    ]
+    assert [(tmp_path / name).read_text() for name in ("sink", "gateway")] == ["made-1", "made-2"]
 
 
 def test_a_wrong_token_is_named(influxdb_2: Settings) -> None:

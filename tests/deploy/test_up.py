@@ -21,9 +21,10 @@ from deploy.local.parts import state_path, up_folder
 from deploy.local.processes import Identity
 from deploy.local.stack import stack_folder
 from tests.deploy.conftest import Tidemark
+from tests.deploy.measured import measured_while_it_runs
 from tidemark.settings import Settings
 
-PARTS = ["kafka", "influxdb", "streams", "sink", "gateway", "ingestion", "simulator", "watch"]
+PARTS = ["kafka", "influxdb", "streams", "sink", "gateway", "ingestion", "alerts", "simulator", "watch"]
 
 
 def _processes(settings: Settings) -> list[Identity]:
@@ -32,8 +33,9 @@ def _processes(settings: Settings) -> list[Identity]:
 
 def _ports(settings: Settings) -> list[Address]:
     assert settings.metrics_port is not None
-    ports = [settings.gateway_port, settings.ingestion_port]
-    ports += range(settings.metrics_port, settings.metrics_port + 5)
+    assert settings.kafka_metrics_port is not None
+    ports = [settings.gateway_port, settings.ingestion_port, settings.kafka_metrics_port]
+    ports += range(settings.metrics_port, settings.metrics_port + 6)
     servers = [*kafka_addresses(settings.kafka_bootstrap_servers), influxdb_address(settings.influxdb_url)]
     return servers + [Address("127.0.0.1", port) for port in ports]
 
@@ -58,7 +60,9 @@ def _all_up(settings: Settings) -> bool:
 
 
 def test_a_timed_run_ends_by_itself_with_what_came_of_it(tidemark: Tidemark) -> None:
-    output, _ = tidemark("up", "--duration", "12", "--rate", "100").communicate(timeout=150)
+    up = tidemark("up", "--duration", "12", "--rate", "100")
+    measured_while_it_runs(tidemark.settings)
+    output, _ = up.communicate(timeout=150)
     assert tidemark.children[0].returncode == 0, output
     assert f"dashboard: http://127.0.0.1:{tidemark.settings.gateway_port}/\n" in output
     assert f"events: POST http://127.0.0.1:{tidemark.settings.ingestion_port}/event\n" in output

@@ -9,9 +9,11 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from deploy.local.addresses import free_ports
 from sinks.app import GROUP as SINK_GROUP
 from streams.app import GROUP as STREAMS_GROUP
 from tests.end_to_end.live_page import LivePage
+from tests.monitoring.told import Told, told
 from tests.support import wait
 from tests.support.exactness import Observed, expect, observe, wait_until_exact
 from tests.support.kafka_log import LogRecord, read_log, wait_for_lag_zero
@@ -33,7 +35,8 @@ LOAD = (
 class Finished:
     """What is left when all is through and the streams have stopped; the gateway still serves ``page``.
 
-    ``due``: what the log asked for before they stopped; ``allowed``: what its last ticks ask for besides.
+    ``due``: what the log asked for before they stopped; ``allowed``: what its last ticks ask for besides; ``told``: the
+    streams' metrics then.
     """
 
     settings: Settings
@@ -43,6 +46,7 @@ class Finished:
     allowed: Expected
     seen: Observed
     page: LivePage
+    told: Told
 
 
 @contextmanager
@@ -54,16 +58,18 @@ def finished_run(settings: Settings, folder: Path) -> Iterator[Finished]:
         parts.enter_context(running(settings, folder / "sink.log", "sink", "influxdb"))
         page = parts.enter_context(_open_page(settings))
         # What is read is committed with the next checkpoint: it comes soon.
-        often = settings.model_copy(update={"checkpoint_interval_ms": 500})
+        often = settings.model_copy(update={"checkpoint_interval_ms": 500, "metrics_port": free_ports()})
         streams = parts.enter_context(running(often, folder / "streams.log", "streams", "run"))
         due = wait_until_exact(settings, 120.0)
         # What was not accepted is in the windows of when the topic was filled: ticks have to pass these too.
         sent = manifest["recordsSent"]
         wait.until(lambda: observe(settings).outcomes().total() == sent, 30.0, "not every record is counted")
         wait_for_lag_zero(settings, STREAMS_GROUP, [EVENTS, PARTIALS])
+        metrics = told(f"http://127.0.0.1:{often.metrics_port}/metrics")
         assert streams.stop() == 0, streams.log
         wait_for_lag_zero(settings, SINK_GROUP, [METRICS, SESSIONS, ALERTS], 60.0)
-        yield Finished(settings, manifest, read_log(settings, EVENTS), due, expect(settings), observe(settings), page)
+        log, seen = read_log(settings, EVENTS), observe(settings)
+        yield Finished(settings, manifest, log, due, expect(settings), seen, page, metrics)
 
 
 def _filled(settings: Settings, folder: Path) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from deploy.local.addresses import free_ports
 from tests.conftest import provisioned
 from tests.end_to_end.pipeline import EVENTS_SENT, SITES, Finished, finished_run
 from tests.end_to_end.shown import last_points, points_told, shown, wire_name
+from tests.monitoring.told import check, total
 from tests.sinks.store import rows
 from tests.support import wait
 from tests.support.exactness import missing, unexpected
 from tests.support.reference import LogRecord
 from tests.support.reference_events import Seen, read
 from tests.support.stored import MEASUREMENTS, NS_PER_MS, in_influxdb, to_be_stored
-from tidemark.results import METRICS, Alert
+from tidemark.results import HIGH_BOUNCE_RATE, METRICS, Alert
 from tidemark.settings import Settings
 
 
@@ -93,6 +94,23 @@ def test_the_run_was_worth_looking_at(run: Finished) -> None:
     assert {visit.behaviour for visit in run.seen.sessions.values()} == {"bounce", "browse", "engage", "buy"}
     assert len(run.seen.sessions) > 1_000
     assert len(run.seen.alerts) > 1_000
+
+
+# ---- The metrics are the topics
+
+
+def test_the_metrics_tell_what_became_of_each_record(run: Finished) -> None:
+    check("streams", run.told)
+    dead = Counter(reason.lower() for reason in run.seen.dead.values())
+    fates = dead | {"accepted": run.due.accepted, "duplicate": run.due.duplicates}
+    for outcome, count in fates.items():
+        assert total(run.told, "analytics_pipeline_events_total", stage="streams", outcome=outcome) == count
+    for reason, count in dead.items():
+        assert total(run.told, "analytics_dead_letters_total", stage="streams", reason=reason) == count
+    assert (
+        len(run.due.alerts) <= total(run.told, "analytics_alerts_total", type=HIGH_BOUNCE_RATE) <= len(run.seen.alerts)
+    )
+    assert total(run.told, "analytics_pipeline_lag_records") < 100
 
 
 # ---- InfluxDB is the topics

@@ -2,24 +2,28 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from sinks.app import GROUP
+from tests.conftest import provisioned
 from tests.ingestion.made import BROWSER, page_view
-from tests.ingestion.sending import door_settings, running_door, url
+from tests.ingestion.sending import Sending, door_settings, kill, running_door, url, while_sending
 from tests.ingestion.test_ingest import GOOGLE, ask
 from tests.support import wait
 from tests.support.kafka_log import read_log, wait_for_lag_zero
 from tests.support.parts import running
 from tests.support.timeline import event_id
 from tidemark.cli import app
+from tidemark.decoding import decode_event
 from tidemark.kafka import producer_config
 from tidemark.settings import Settings
-from tidemark.topics import DOOR_COUNTS
+from tidemark.topics import DOOR_COUNTS, EVENTS
 
 SHOP = {
     "site": "shop",
@@ -86,14 +90,21 @@ def ledger(settings: Settings, *site: str) -> Any:
     return without_since(command(settings, "ledger", *site, "--since", "10m", "--json"))
 
 
-def test_what_goes_in_at_the_door_comes_out_of_the_streams(settings: Settings, tmp_path: Path) -> None:
-    settings = door_settings(settings, tmp_path, ingestion_workers=2)
-    sender = Sender(settings, command(settings, "keys", "create", "--site", "shop").strip())
+@pytest.fixture(scope="module")
+def counting(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The streams and the sink, running."""
+    settings, folder = provisioned(stack), tmp_path_factory.mktemp("ledger")
     with (
-        running(settings, tmp_path / "streams.log", "streams", "run"),
-        running(settings, tmp_path / "sink.log", "sink", "influxdb"),
-        running_door(settings, tmp_path / "door.log") as door,
+        running(settings, folder / "streams.log", "streams", "run"),
+        running(settings, folder / "sink.log", "sink", "influxdb"),
     ):
+        yield settings
+
+
+def test_what_goes_in_at_the_door_comes_out_of_the_streams(counting: Settings, tmp_path: Path) -> None:
+    settings = door_settings(counting, tmp_path, ingestion_workers=2)
+    sender = Sender(settings, command(settings, "keys", "create", "--site", "shop").strip())
+    with running_door(settings, tmp_path / "door.log") as door:
         sender.everything()
         wait.until(lambda: sender.ledger("shop") == (200, SHOP), 40.0, lambda: str(sender.ledger("shop")))
         assert sender.ledger("other")[0] == 403
@@ -114,3 +125,66 @@ def test_what_goes_in_at_the_door_comes_out_of_the_streams(settings: Settings, t
         assert door.stop() == 0
         wait.until(lambda: ledger(settings, "--site", "shop")["door"]["accepted"] == 51, 10.0)
         wait.until(lambda: ledger(settings, "--site", "shop")["difference"] == 0, 20.0)
+
+
+#: A worker tells of its counts once a second; they are in the log a moment later, on a busy machine too (s).
+UNTOLD_S = 3
+#: Events a second, all the time: between the kills come enough for counts to be missed.
+RATE = 60
+
+
+def appended(settings: Settings, site: str) -> list[tuple[int, str]]:
+    """Return when each event of a site came to the log (ms), and its id."""
+    events = [(one.append_time, decode_event(one.value)[0]) for one in read_log(settings, EVENTS) if one.value]
+    return [(time, event.event_id) for time, event in events if event.site == site]
+
+
+def last_told(settings: Settings, site: str, before: int) -> int:
+    """Return when the last counts of a site came to the log before this time (ms)."""
+    counts = [one for one in read_log(settings, DOOR_COUNTS) if one.key == site.encode()]
+    return max(one.append_time for one in counts if one.append_time <= before)
+
+
+def in_the_streams(told: Any) -> int:
+    """Return how many events the streams have dealt with, by the ledger."""
+    streams = told["streams"]
+    return int(streams["accepted"] + streams["duplicate"] + sum(streams["dead"].values()))
+
+
+def test_a_door_that_is_killed_loses_no_event_and_only_its_last_counts(counting: Settings, tmp_path: Path) -> None:
+    settings, site = door_settings(counting, tmp_path, ingestion_workers=2), "killed"
+    killed_at: list[int] = []
+
+    def accepted() -> int:
+        return int(ledger(settings, "--site", site)["door"]["accepted"])
+
+    def about_to_kill() -> None:
+        killed_at.append(time.time_ns() // 1_000_000)
+
+    def scene(sending: Sending) -> None:
+        with running_door(settings, tmp_path / "door.log") as door:
+            wait.until(lambda: accepted() > 0, 30.0)
+            sending.wait_for_more(RATE * (UNTOLD_S + 1))
+            about_to_kill()
+            kill(min(door.workers()))
+            sending.wait_for_more(RATE * (UNTOLD_S + 1))
+            about_to_kill()
+            door.kill()
+        with running_door(settings, tmp_path / "door.log") as door:
+            sending.wait_for_more(50)
+            sending.finish()
+            assert door.stop() == 0
+
+    sending = while_sending(settings, RATE, scene, site)
+    logged = appended(settings, site)
+    assert {event_id for _, event_id in logged} == sending.accepted
+    # The streams' side has every event of the log, whatever the door had told of.
+    wait.until(lambda: in_the_streams(ledger(settings, "--site", site)) == len(logged), 40.0)
+    told = ledger(settings, "--site", site)
+    for at in killed_at:
+        assert at - last_told(settings, site, at) <= UNTOLD_S * 1000
+    # The door's side has none that was not there, and all but those of the last seconds before a kill.
+    assert told["difference"] == told["door"]["accepted"] - len(logged)
+    assert told["difference"] <= 0
+    may_be_lost = [time for time, _ in logged if any(-UNTOLD_S * 1000 <= time - at <= 500 for at in killed_at)]
+    assert -told["difference"] <= len(may_be_lost) < len(logged)

@@ -120,6 +120,24 @@ def _break_broker(scene: Scene, number: int) -> None:
         scene.recovered()
 
 
+def roll_brokers(scene: Scene, brokers: int = 3) -> None:
+    """Stop one broker after the other in order and start it again, the next when all copies are in sync again."""
+    _follow_sink(scene)
+    scene.start_workers(2)
+    scene.start("sink", *SINK)
+    with scene.load():
+        for broker in scene.servers.kafka[:brokers]:
+            scene.pause(scene.chance.uniform(0.5, 2.0))
+            scene.fault()
+            broker.stop()
+            assert broker.exit_code != -signal.SIGKILL, "it did not end in order"
+            scene.pause(scene.chance.uniform(0.0, 3.0))
+            scene.disturbed_again()
+            broker.start()
+            scene.wait_until_in_sync()
+        scene.recovered()
+
+
 def kill_sink(scene: Scene, times: int = 3) -> None:
     """Kill the sink each time it has written points and would commit."""
     _follow_sink(scene)
@@ -256,6 +274,7 @@ ROWS = (
     Row("InfluxDB away for 30 s", 5, stop_influxdb, stored=True, in_order=True),
     Row("kill -9 of the only broker", 5, kill_broker),
     Row("kill -9 of a leader of three brokers", 5, kill_leader, brokers=3),
+    Row("rolling restart of three brokers", 3, roll_brokers, seconds=60.0, brokers=3, stored=True),
     Row("kill -9 of the gateway", 5, kill_gateway, check=shown_is_final, in_order=True),
     Row("a worker's clock stepped by ±1 h", 4, step_clock, check=clock_was_stepped, in_order=True),
     Row("a worker's local state wiped", 5, wipe_state),

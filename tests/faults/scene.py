@@ -16,7 +16,7 @@ from deploy.local.addresses import free_ports
 from streams.app import GROUP
 from tests.conftest import OwnStack
 from tests.faults.page import Page
-from tests.support.kafka_log import ends, lag_behind, wait_for_lag_zero
+from tests.support.kafka_log import ends, lag_behind, out_of_sync, wait_for_lag_zero
 from tests.support.parts import Part
 from tidemark.settings import Settings
 from tidemark.topics import CHECKPOINTS, EVENTS, PARTIALS, Topic
@@ -262,6 +262,13 @@ class Scene:
             assert time.monotonic() < deadline, f"not all partitions are assigned: {self.logs()}"
             self.pause(0.1)
         return when
+
+    def wait_until_in_sync(self) -> None:
+        """Wait until every copy of every partition is up to date, those of Kafka's own topics too."""
+        deadline = time.monotonic() + STARTED_SECONDS
+        while behind := out_of_sync(self.settings):
+            assert time.monotonic() < deadline, f"copies are behind: {behind}"
+            self.pause(0.1)
 
     def moved(self, how: str, names: list[str], since: float, within_s: float) -> None:
         """Measure how long after ``since`` these workers have all partitions and read on."""

@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from ingestion.counting import Counts
 from ingestion.delivery import Delivery
 from ingestion.door import Bounds, Door
+from ingestion.ids import RandomIds
 from ingestion.key_file import KeyFile
 from ingestion.ledgers import Ledgers
-from ingestion.rates import Rates
+from ingestion.rates import TABLE_BYTES, Rates
+from ingestion.readiness import Readiness
 from ingestion.records import Record
 from ingestion.requests import Memory
 from ingestion.steps import Rules
@@ -73,18 +75,22 @@ class Client:
         self.rules = Rules(
             max_event_bytes=bounds.get("max_event_bytes", 65_536),
             honour_do_not_track=bounds.pop("honour_do_not_track", False),
-            site_rates=bounds.pop("site_rates", Rates(0)),
+            site_rates=rates(bounds.pop("rate_per_site", 0.0)),
             salt=lambda *_: SALT,
             country=lambda address: {"192.0.2.7": "DE"}.get(str(address)),
+            make_id=RandomIds(),
         )
-        rates = bounds.pop("address_rates", Rates(0))
+        address_rates = rates(bounds.pop("rate_per_address", 0.0))
         delivery = cast(Delivery, self.kept)
         files = bounds.pop("files", {})
         self.counts = Counts(self.keys.knows)
         self.told: Ledger | None = None
         bounded = Bounds(**(known | bounds))
+        self.kept_counts = Kept()
+        readiness = Readiness(delivery, cast(Delivery, self.kept_counts))
+        ledgers = Ledgers(self._read)
         self.app = Door(
-            bounded, self.rules, self.keys, rates, delivery, self.memory, self.counts, files, Ledgers(self._read)
+            bounded, self.rules, self.keys, address_rates, delivery, self.memory, self.counts, files, ledgers, readiness
         )
 
     def _read(self, site: str, since: int) -> Ledger:
@@ -136,6 +142,11 @@ class Client:
         asyncio.run(self.app(scope, receive, send))
         start, body = sent
         return Answer(start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, body["body"])
+
+
+def rates(rate: float, *, burst_s: float = 2.0) -> Rates:
+    """Rates with a table of their own."""
+    return Rates(rate, memoryview(bytearray(TABLE_BYTES)), burst_s=burst_s)
 
 
 def page_view(**fields: Any) -> dict[str, Any]:

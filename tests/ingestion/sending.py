@@ -50,11 +50,12 @@ class DoorPart(Part):
         workers = self.workers() if self.process.poll() is None else []
         super().kill()
         for pid in workers:
-            _kill(pid)
+            kill(pid)
         wait.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 10)
 
 
-def _kill(pid: int) -> None:
+def kill(pid: int) -> None:
+    """End a process at once, by SIGKILL, if it is there."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
@@ -70,9 +71,10 @@ def running_door(settings: Settings, log: Path) -> Iterator[DoorPart]:
 class Sending:
     """Sends events, one a request, each again and again until it is accepted; ``accepted`` has their ids."""
 
-    def __init__(self, settings: Settings, rate: float) -> None:
+    def __init__(self, settings: Settings, rate: float, site: str) -> None:
         self._url = url(settings)
         self._rate = rate
+        self._site = site
         self.sent = 0
         self.accepted: set[str] = set()
         self.answers: Counter[int | str] = Counter()
@@ -90,7 +92,8 @@ class Sending:
             await asyncio.gather(*tasks)
 
     async def _send(self, session: aiohttp.ClientSession, event_id: str) -> None:
-        event = page_view(event_id=event_id, user_id=event_id[:2], timestamp=time.time_ns() // 1_000_000)
+        now = time.time_ns() // 1_000_000
+        event = page_view(site_id=self._site, event_id=event_id, user_id=event_id[:2], timestamp=now)
         while event_id not in self.accepted:
             try:
                 async with session.post(self._url, json=event) as answer:
@@ -102,17 +105,22 @@ class Sending:
                 self.answers[type(error).__name__] += 1
             await asyncio.sleep(0.2)
 
+    def wait_for_more(self, count: int) -> None:
+        """Return when so many more are accepted."""
+        enough = len(self.accepted) + count
+        wait.until(lambda: len(self.accepted) >= enough, 30, lambda: str(self.answers))
+
     def finish(self) -> None:
         """Return when all is accepted."""
         self.going = False
         wait.until(lambda: len(self.accepted) == self.sent, 30, lambda: f"{self.sent} sent, {self.answers}")
 
 
-def while_sending(settings: Settings, rate: float, scene: Callable[[Sending], Any]) -> Sending:
+def while_sending(settings: Settings, rate: float, scene: Callable[[Sending], Any], site: str = "shop") -> Sending:
     """Send while the scene, in a thread of its own, does what it does; return what was sent."""
 
     async def both() -> Sending:
-        sending = Sending(settings, rate)
+        sending = Sending(settings, rate, site)
         task = asyncio.create_task(sending.run())
         try:
             await asyncio.to_thread(scene, sending)

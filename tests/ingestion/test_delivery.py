@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from ingestion import delivery as delivery_module
 from ingestion.delivery import Delivery, Way
 from ingestion.records import Record
-from ingestion.spool import Spool
+from ingestion.spool import Segment, Spool
 from tests.websocket_gateway.talking import eventually
 
 
@@ -25,11 +25,24 @@ class Kafka:
     def __init__(self) -> None:
         self.log: list[bytes] = []
         self.away = self.silent = False
+        #: Records of which nothing is heard, not even when they are purged; ``lose`` says that they have failed.
+        self.stuck: list[tuple[bytes, Callable[..., None]]] | None = None
         self.producers: list[Producer] = []
 
     def connect(self, on_error: Callable[[KafkaError], None]) -> Any:
         self.producers.append(Producer(self, on_error))
         return self.producers[-1]
+
+    @property
+    def taken(self) -> list[bytes]:
+        """What the producers hold that is not acknowledged."""
+        return [value for producer in self.producers for value, _ in producer.pending]
+
+    def lose(self) -> None:
+        """Report that what was stuck has failed."""
+        stuck, self.stuck = self.stuck or [], None
+        for value, report in stuck:
+            report(KafkaError(KafkaError._PURGE_INFLIGHT), SimpleNamespace(value=lambda value=value: value))
 
 
 class Producer:
@@ -54,6 +67,9 @@ class Producer:
             self._report(None)
 
     def purge(self) -> None:
+        if self.kafka.stuck is not None:
+            self.kafka.stuck += self.pending
+            self.pending = []
         self.kafka.log += [value for value, _ in self.pending] if self.kafka.silent else []
         self._report(KafkaError(KafkaError._PURGE_INFLIGHT))
 
@@ -84,10 +100,12 @@ async def send(delivery: Delivery, *numbers: int) -> list[bool]:
 
 
 @asynccontextmanager
-async def running(kafka: Kafka, folder: Path, limit: int = 1_000_000) -> AsyncIterator[Delivery]:
+async def running(
+    kafka: Kafka, folder: Path, limit: int = 1_000_000, patience_s: float = 0.05
+) -> AsyncIterator[Delivery]:
     spool = Spool(folder, limit)
     spool.open()
-    delivery = Delivery(cast(Any, kafka.connect), "", spool, "events", patience_s=0.05)
+    delivery = Delivery(cast(Any, kafka.connect), "", spool, ("events",), patience_s)
     work = asyncio.create_task(delivery.run())
     try:
         yield delivery
@@ -103,6 +121,11 @@ def scenario(test: Callable[[Kafka, Path], Coroutine[Any, Any, None]], folder: P
 
 def numbers(kafka: Kafka) -> list[int]:
     return [int(value) for value in kafka.log]
+
+
+def left(folder: Path) -> list[Path]:
+    """Return the files that the spool still has."""
+    return list(folder.iterdir())
 
 
 @pytest.mark.parametrize("size", [1, 40])
@@ -243,4 +266,97 @@ def test_what_an_earlier_run_has_left_is_sent_first(tmp_path: Path) -> None:
             await eventually(lambda: delivery.way is Way.KAFKA)
             assert numbers(kafka) == [1, 2, 3]
 
+    scenario(test, tmp_path)
+
+
+async def lose_all_brokers(kafka: Kafka, delivery: Delivery) -> None:
+    """Have the delivery go to the spool, and stay there."""
+    kafka.away = True
+    kafka.producers[0].errors.append(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    await eventually(lambda: delivery.way is Way.SPOOL)
+
+
+async def come_back_silent(kafka: Kafka) -> None:
+    """Have Kafka take what is left in the spool, so that the turn waits for its acknowledgement."""
+    kafka.silent, kafka.away = True, False
+    await eventually(lambda: bool(kafka.taken))
+
+
+def test_what_comes_during_the_turn_goes_to_kafka_behind_the_spool_and_not_through_it(tmp_path: Path) -> None:
+    async def test(kafka: Kafka, folder: Path) -> None:
+        async with running(kafka, folder, patience_s=5.0) as delivery:
+            await lose_all_brokers(kafka, delivery)
+            await send(delivery, *range(10))
+            await come_back_silent(kafka)
+            before = delivery.spooled_bytes
+            coming = [asyncio.create_task(send(delivery, number)) for number in range(10, 20)]
+            await asyncio.sleep(0.05)
+            assert not any(task.done() for task in coming)
+            assert delivery.spooled_bytes == before
+            kafka.silent = False
+            assert await asyncio.gather(*coming) == [[True]] * 10
+            assert numbers(kafka) == list(range(20))
+            assert (delivery.way, delivery.spooled_bytes, left(folder)) == (Way.KAFKA, 0, [])
+
+    scenario(test, tmp_path)
+
+
+def test_when_the_turn_fails_what_has_waited_for_it_follows_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def purge_and_come_back(producer: Producer) -> None:
+        purge(producer)
+        producer.kafka.silent = False
+
+    async def test(kafka: Kafka, folder: Path) -> None:
+        async with running(kafka, folder, patience_s=0.2) as delivery:
+            await lose_all_brokers(kafka, delivery)
+            await send(delivery, *range(10))
+            await come_back_silent(kafka)
+            monkeypatch.setattr(Producer, "purge", purge_and_come_back)
+            coming = [asyncio.create_task(send(delivery, number)) for number in range(10, 20)]
+            assert await asyncio.gather(*coming) == [[True]] * 10
+            await eventually(lambda: delivery.way is Way.KAFKA)
+            # Whether the broker had the first ten before nobody knows.
+            assert numbers(kafka) == [*range(10), *range(20)]
+            assert left(folder) == []
+
+    purge = Producer.purge
+    scenario(test, tmp_path)
+
+
+@pytest.mark.parametrize("at_the_last_moment", [False, True])
+def test_what_comes_to_the_spool_during_the_turn_is_sent_before_the_door_turns(
+    at_the_last_moment: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request of before the outage learns only now that Kafka has not taken its record."""
+
+    async def test(kafka: Kafka, folder: Path) -> None:
+        async def lose_when_empty(spool: Spool) -> Segment | None:
+            segment = await oldest(spool)
+            if segment is None and kafka.stuck:
+                kafka.lose()
+                await eventually(lambda: spool.size > 0)
+            return segment
+
+        async with running(kafka, folder, patience_s=5.0) as delivery:
+            kafka.silent, kafka.stuck = True, []
+            early = asyncio.create_task(send(delivery, 1))
+            await eventually(lambda: bool(kafka.taken))
+            await lose_all_brokers(kafka, delivery)
+            await send(delivery, 2)
+            await come_back_silent(kafka)
+            if at_the_last_moment:
+                monkeypatch.setattr(Spool, "oldest", lose_when_empty)
+            else:
+                kafka.lose()
+                assert await early == [True]
+            coming = asyncio.create_task(send(delivery, 3))
+            await asyncio.sleep(0)
+            kafka.silent = False
+            assert [*await early, *await coming] == [True, True]
+            assert numbers(kafka) == [2, 1, 3]
+            assert (delivery.way, delivery.spooled_bytes, left(folder)) == (Way.KAFKA, 0, [])
+
+    oldest = Spool.oldest
     scenario(test, tmp_path)

@@ -14,7 +14,6 @@ from prometheus_client import REGISTRY
 from ingestion.counting import Counts
 from ingestion.key_file import changing
 from ingestion.keys import make_key, revoked, rotated
-from ingestion.rates import Rates
 from tests.ingestion.made import BROWSER, Client, page_view
 from tests.support.timeline import event_id
 from tidemark.decoding import decode_event
@@ -318,10 +317,10 @@ def test_a_door_may_ask_for_keys_of_every_site(tmp_path: Path) -> None:
 
 
 def test_sites_and_addresses_may_send_so_much(tmp_path: Path) -> None:
-    by_site = Client(tmp_path, site_rates=Rates(1.0))
+    by_site = Client(tmp_path, rate_per_site=1.0)
     told = by_site.post("/events", [page_view()] * 5 + [page_view(site_id="b")]).json()
     assert [one.get("reason") for one in told["results"]] == [None] * 2 + ["RATE_LIMITED"] * 3 + [None]
-    by_address = Client(tmp_path, address_rates=Rates(1.0))
+    by_address = Client(tmp_path, rate_per_address=1.0)
     assert by_address.post("/events", [page_view()] * 5).status == 200
     refused = by_address.post("/event", page_view())
     assert (refused.status, refused.headers["retry-after"]) == (429, "4")
@@ -347,6 +346,11 @@ def test_only_a_get_of_the_pixel_is_an_event(door: Client) -> None:
 def test_ready_says_what_is_wrong_with_kafka(door: Client) -> None:
     door.kept.why = "no broker"
     assert (door.get("/ready").status, door.get("/ready").json()["message"]) == (503, "Kafka: no broker")
+
+
+def test_without_a_way_for_its_counts_the_door_is_ready_and_says_so(door: Client) -> None:
+    door.kept_counts.why = "no topic"
+    assert (door.get("/ready").status, door.get("/ready").json()["counts_trouble"]) == (200, "no topic")
 
 
 def test_what_became_of_the_events_is_counted_by_site(door: Client) -> None:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from tests.conftest import provisioned
 from tests.ingestion.made import BROWSER, page_view
-from tests.ingestion.sending import DoorPart, door_settings, running_door, url
+from tests.ingestion.sending import DoorPart, door_settings, kill, running_door, url
 from tests.support import wait
 from tests.support.kafka_log import read_log
 from tests.support.parts import gone_afterwards
@@ -32,11 +32,15 @@ GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.htm
 
 
 def ask(
-    address: str, body: object = None, headers: dict[str, str] | None = None, tls: ssl.SSLContext | None = None
+    address: str,
+    body: object = None,
+    headers: dict[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout_s: float = 20,
 ) -> tuple[int, bytes]:
     content = None if body is None else json.dumps(body).encode()
     try:
-        with urlopen(Request(address, content, headers or {}), timeout=20, context=tls) as reply:
+        with urlopen(Request(address, content, headers or {}), timeout=timeout_s, context=tls) as reply:
             return reply.status, reply.read()
     except HTTPError as refused:
         return refused.code, refused.read()
@@ -67,6 +71,25 @@ def test_what_is_accepted_is_in_the_log_keyed_by_its_visitor(door: DoorPart) -> 
     told = ask(url(settings, "/metrics"))[1].decode()
     assert 'analytics_ingestion_events_total{outcome="accepted",site="shop"} 2.0' in told
     assert "127.0.0.1" not in door.log.replace(f"127.0.0.1:{settings.ingestion_port}", "")
+
+
+def test_its_workers_hold_a_rate_together(settings: Settings, tmp_path: Path) -> None:
+    settings = door_settings(settings, tmp_path, ingestion_workers=2, ingestion_rate_per_address=0.01)
+
+    def answer() -> int:
+        """Return what the worker says that is not stopped; a connection may come to the other."""
+        while True:
+            with suppress(TimeoutError):
+                return ask(url(settings), page_view(), timeout_s=1.0)[0]
+
+    with running_door(settings, tmp_path / "log") as door:
+        door.wait_until(lambda: door.logged("Started worker-2"))
+        one, other = door.workers()
+        os.kill(other, signal.SIGSTOP)
+        wait.until(lambda: answer() == 429, 20)
+        os.kill(other, signal.SIGCONT)
+        os.kill(one, signal.SIGSTOP)
+        assert answer() == 429
 
 
 def test_keys_are_made_and_end_while_it_runs(door: DoorPart) -> None:
@@ -187,7 +210,7 @@ def test_a_worker_that_dies_is_replaced(door: DoorPart) -> None:
     before = set(door.workers())
     os.kill(min(before), signal.SIGKILL)
     door.wait_until(lambda: len(door.workers()) == 2 and set(door.workers()) != before)
-    door.wait_until(lambda: door.log.count("Started worker-") == 3)
+    door.wait_until(lambda: door.log.count(' runtime-1"') == 3)
     for _ in range(10):
         assert ask(url(door.settings), page_view())[0] == 200
 
@@ -197,3 +220,24 @@ def test_told_to_end_it_ends_and_leaves_no_worker(door: DoorPart) -> None:
     assert len(workers) == 2
     assert door.stop() == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_a_worker_that_still_starts_is_gone_with_its_parent(stack: Settings, tmp_path: Path) -> None:
+    part = DoorPart(door_settings(stack, tmp_path), tmp_path / "door.log")
+    with gone_afterwards(part):
+        part.wait_until(part.workers)
+        workers = part.workers()
+        part.process.kill()
+        try:
+            wait.until(lambda: not any(_lives(pid) for pid in workers), 10)
+        finally:
+            for pid in workers:
+                kill(pid)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

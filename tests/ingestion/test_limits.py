@@ -1,5 +1,6 @@
 """Token buckets, client addresses behind proxies, user agents, countries."""
 
+import random
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -8,32 +9,52 @@ import pytest
 from ingestion.addresses import client_address, parse_address
 from ingestion.agents import Agent, agent
 from ingestion.countries import Countries
-from ingestion.rates import Rates
+from ingestion.rates import BUCKETS, TABLE_BYTES, Rates
+from tests.ingestion.made import rates
 
 
 def test_a_bucket_grants_its_burst_and_then_its_rate() -> None:
-    rates = Rates(10.0, burst_s=2.0)
-    assert [rates.take("a", 1, 0.0) for _ in range(20)] == [0.0] * 20
-    assert rates.take("a", 1, 0.0) == pytest.approx(0.1)
-    assert rates.take("b", 1, 0.0) == 0.0
-    assert rates.take("a", 1, 0.1) == 0.0
-    assert rates.take("a", 1, 0.1) > 0
+    bounded = rates(10.0)
+    assert [bounded.take("a", 1, 0.0) for _ in range(20)] == [0.0] * 20
+    assert bounded.take("a", 1, 0.0) == pytest.approx(0.1)
+    assert bounded.take("b", 1, 0.0) == 0.0
+    assert bounded.take("a", 1, 0.1) == 0.0
+    assert bounded.take("a", 1, 0.1) > 0
+    assert [bounded.take("a", 1, 1_000.0) for _ in range(21)] == [0.0] * 20 + [pytest.approx(0.1)]
 
 
 def test_a_large_batch_is_granted_once_and_paid_for_later() -> None:
-    rates = Rates(10.0, burst_s=1.0)
-    assert rates.take("a", 1, 0.0) == 0.0
-    rates.spend("a", 99)
-    assert rates.take("a", 1, 0.0) == pytest.approx(9.1)
-    assert rates.take("a", 1, 9.2) == 0.0
+    bounded = rates(10.0, burst_s=1.0)
+    assert bounded.take("a", 1, 5.0) == 0.0
+    bounded.spend("a", 99)
+    assert bounded.take("a", 1, 5.0) == pytest.approx(9.1)
+    assert bounded.take("a", 1, 14.2) == 0.0
 
 
-def test_buckets_are_bounded_and_no_rate_is_no_limit() -> None:
-    rates = Rates(1.0, most=10)
-    for number in range(1_000):
-        rates.take(number, 1, 0.0)
-    assert len(rates._buckets) == 10
-    assert Rates(0).take("a", 10**9, 0.0) == 0.0
+def test_less_than_one_event_a_second_is_one_at_once() -> None:
+    bounded = rates(0.1)
+    assert [bounded.take("a", 1, now) for now in (7.0, 8.0, 17.0)] == [0.0, pytest.approx(9.0), 0.0]
+
+
+def test_no_rate_is_no_limit() -> None:
+    assert rates(0).take("a", 10**9, 0.0) == 0.0
+
+
+def test_those_who_have_the_same_table_hold_the_rate_together() -> None:
+    table = memoryview(bytearray(TABLE_BYTES))
+    workers = [Rates(10.0, table) for _ in range(3)]
+    chance = random.Random(7)
+    granted = [not chance.choice(workers).take("a", 1, number / 1_000) for number in range(5_000)]
+    assert sum(granted) == 20 + 49
+
+
+def test_whoever_has_sent_too_much_is_not_forgotten_for_any_number_of_others() -> None:
+    bounded = rates(1.0)
+    bounded.take("a", 1, 0.0)
+    bounded.spend("a", 999)
+    for number in range(2 * BUCKETS):
+        bounded.take(f"made up {number}", 1, number / 1_000)
+    assert bounded.take("a", 1, 2 * BUCKETS / 1_000) == pytest.approx(1_000 - 1 - 2 * BUCKETS / 1_000)
 
 
 @pytest.mark.parametrize(

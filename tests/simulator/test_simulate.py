@@ -184,7 +184,9 @@ def test_missing_topic_is_named_and_the_exit_code_is_1(stack: Settings, tmp_path
 def test_full_queue_holds_records_back_and_counts_them_behind_schedule(settings: Settings) -> None:
     tally, punctuality = Tally(), Punctuality()
     # A queue of four that is emptied every 0.2 s.
-    producer = Producer(sender_config(settings) | {"queue.buffering.max.messages": 4, "linger.ms": 200})
+    producer = Producer(
+        sender_config(settings, Connection().on_error) | {"queue.buffering.max.messages": 4, "linger.ms": 200}
+    )
     sender = Sender(
         producer, settings.topic(EVENTS.name), tally, punctuality, Connection(), time.monotonic, lambda: None
     )

@@ -3,13 +3,14 @@
 import sys
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.windows.exact import ceil_to, floor_to, from_micros, ratio
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**9))
+@example(576_460_752_305, 1)
 def test_a_ratio_is_rounded_half_even_to_a_millionth(numerator: int, denominator: int) -> None:
     with localcontext() as context:
         context.prec = 60

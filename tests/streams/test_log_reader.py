@@ -38,3 +38,7 @@ def test_while_a_leader_moves_it_is_asked_again() -> None:
 def test_what_is_no_move_of_a_leader_is_raised() -> None:
     with pytest.raises(KafkaException):
         reader_of(Broker(KafkaError.TOPIC_AUTHORIZATION_FAILED)).bounds([PLACE])
+
+
+def test_a_broker_that_has_come_back_and_does_not_know_of_a_partition_yet_is_asked_again() -> None:
+    assert reader_of(Broker(KafkaError._UNKNOWN_PARTITION)).bounds([PLACE]) == {PLACE: (4, 10)}

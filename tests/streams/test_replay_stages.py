@@ -16,6 +16,7 @@ from streams.replay.stages import ReplayStages
 from tests.support.random_streams import logs, seeded_log
 from tests.support.reference import DEFAULT_FUNNEL, Expected, LogRecord, reference
 from tests.support.stages import LATENESS_MS, PARTITIONS, by_key, consumed
+from tests.websocket_gateway.made import alert
 from tidemark.results import Alert, MetricUpdate, SessionSummary, encode
 from tidemark.topics import ALERTS, METRICS, SESSIONS
 
@@ -76,15 +77,18 @@ def final(start: int = 0, value: float = 1.0) -> MetricUpdate:
 
 
 class Live:
-    """Live topics: metrics only."""
+    """Live topics: metrics, perhaps alerts."""
 
-    def __init__(self, *updates: MetricUpdate, new_from: int = 10**9, deleted_before: int = 0) -> None:
+    def __init__(
+        self, *updates: MetricUpdate, new_from: int = 10**9, deleted_before: int = 0, alerts: tuple[Alert, ...] = ()
+    ) -> None:
         self._records = [encode(update) for update in updates]
+        self._of = {METRICS.name: self._records, ALERTS.name: [encode(alert) for alert in alerts]}
         self._new_from = new_from
         self.deleted_before = {METRICS.name: deleted_before, SESSIONS.name: 0, ALERTS.name: 0}
 
     def read(self, topic: str) -> Iterator[LiveRecord]:
-        for offset, value in enumerate(self._records if topic == METRICS.name else ()):
+        for offset, value in enumerate(self._of.get(topic, ())):
             yield LiveRecord(topic, f"live-0@{offset}", value, offset >= self._new_from)
 
     def add(self, value: bytes) -> "Live":
@@ -133,6 +137,13 @@ def test_what_retention_has_deleted_is_no_difference_and_counted() -> None:
 def test_what_came_after_the_replay_began_counts_only_if_it_was_replayed() -> None:
     live = Live(final(0), final(5_000), final(10_000), new_from=1)
     assert compared(live, final(0), final(5_000)) == ({EQUAL: 2}, [])
+
+
+def test_alerts_about_sites_are_not_made_of_events_and_no_difference() -> None:
+    about = alert("a")
+    site = replace(alert("b"), alert_type="TRAFFIC_DROP", user_id="")
+    _, [found] = compared(Live(alerts=(about, site)), asked=Asked(0, 10**9))
+    assert (found.kind, found.topic, found.live) == (ONLY_LIVE, ALERTS.name, encode(about).decode())
 
 
 def test_one_name_may_have_two_results() -> None:

@@ -62,7 +62,7 @@ def measured(part: Part, series: str) -> int:
 
 def judged(part: Part) -> int:
     """Return how many events a worker has judged."""
-    return measured(part, r'events_total\{.*stage="windows"')
+    return measured(part, r'events_total\{.*stage="streams"')
 
 
 def dead_letters(settings: Settings) -> list[tuple[int, int]]:

@@ -109,6 +109,19 @@ def leader(settings: Settings, topic: Topic, partition: int) -> int:
         return int(consumer.list_topics(name, REQUEST_SECONDS).topics[name].partitions[partition].leader)
 
 
+@_retry
+def out_of_sync(settings: Settings) -> list[str]:
+    """Return the partitions, of Kafka's own topics too, some of whose copies are away or not up to date."""
+    with _consumer(settings, f"in-sync-{uuid4()}") as consumer:
+        topics = consumer.list_topics(timeout=REQUEST_SECONDS).topics.values()
+    return [
+        f"{topic.topic}-{number}"
+        for topic in topics
+        for number, partition in topic.partitions.items()
+        if len(partition.isrs) < len(partition.replicas)
+    ]
+
+
 def lag_behind(settings: Settings, group: str, places: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
     """Return how many offsets a group's commits are behind these places, where they are."""
     with _consumer(settings, settings.topic(group)) as consumer:

@@ -1,10 +1,16 @@
-"""Where settings come from: the environment, secret files, the file."""
+"""Where settings come from: the environment, secret files, the file; how Kafka's security is set."""
 
 from pathlib import Path
 
 import pytest
 
 from tidemark.settings import SettingsError, load_settings
+
+WITH_SASL = {
+    "TIDEMARK_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "TIDEMARK_KAFKA_USERNAME": "tidemark-sink",
+    "TIDEMARK_KAFKA_PASSWORD": "of-nobody-else",
+}
 
 
 @pytest.fixture
@@ -40,4 +46,23 @@ def test_a_file_that_cannot_be_read_is_named(secrets: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(SettingsError, match=r"influxdb_token.*Permission denied.*TIDEMARK_INFLUXDB_TOKEN"):
+        load_settings()
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_children_get_the_password_and_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, WITH_SASL)
+    settings = load_settings()
+    assert WITH_SASL.items() <= settings.environment().items()
+    assert "of-nobody-else" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize("missing", ["TIDEMARK_KAFKA_USERNAME", "TIDEMARK_KAFKA_PASSWORD"])
+def test_sasl_needs_a_user_and_a_password(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {name: value for name, value in WITH_SASL.items() if name != missing})
+    with pytest.raises(SettingsError, match=r"TIDEMARK_KAFKA_PASSWORD: .*expected one, and a TIDEMARK_KAFKA_USERNAME"):
         load_settings()

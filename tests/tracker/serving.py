@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
@@ -79,20 +79,34 @@ class _SiteHandler(_Handler):
 
 
 class Between(LoopbackServer):
-    """Passes requests on to the door. ``trouble``: what happens to the next events; ``seen``: the requests' headers."""
+    """Passes requests on to the door. ``trouble``: what happens to the next events; ``seen``: the requests' headers.
+
+    Who asks for /hold waits until all is ``over``; ``held``: those who have asked.
+    """
 
     def __init__(self, door: str) -> None:
         super().__init__(_BetweenHandler)
         self.door = urlsplit(door).netloc
         self.trouble: deque[str] = deque()
         self.seen: list[dict[str, str]] = []
+        self.held: list[str] = []
+        self.over = Event()
+
+    def shutdown(self) -> None:
+        self.over.set()
+        super().shutdown()
 
 
 class _BetweenHandler(_Handler):
     server: Between
 
     def do_GET(self) -> None:
-        self.answer(*self._passed_on(b""))
+        if self.path.startswith("/hold"):
+            self.server.held.append(self.path)
+            self.server.over.wait()
+            self.close_connection = True
+        else:
+            self.answer(*self._passed_on(b""))
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

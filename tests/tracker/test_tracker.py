@@ -1,7 +1,10 @@
 """The tracker in a real browser, on a small site of several pages one of which is an application."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.dashboard.browser import Page
 from tests.support import wait
 from tests.tracker.conftest import World
 from tests.tracker.scene import Scene
@@ -95,6 +98,68 @@ def test_what_is_refused_or_not_answered_is_sent_again_and_counts_once(scene: Sc
     assert len(scene.events()) > len(scene.seen())
     assert not any("Cookie" in headers or "Authorization" in headers for headers in between.seen)
     assert all("/events" in complaint for complaint in scene.page.complaints())
+
+
+#: Notes how often the page sends something itself; keeps it out of the browser's memory, where its requests go on.
+GONE_WHEN_LEFT = """
+window.posts = 0;
+window.fetch = ((fetch) => (address, options) => {
+  if (options.method === 'POST') window.posts++;
+  return fetch(address, options);
+})(window.fetch);
+addEventListener('unload', () => {});
+"""
+#: Takes all connections that a browser makes to one server, those for requests with credentials and those without.
+OCCUPY = """
+for (const credentials of ['omit', 'include']) {
+  for (let n = 0; n < 6; n++) {
+    fetch(`${arguments[0]}/hold?${credentials}${n}`, { mode: 'no-cors', credentials }).catch(() => {});
+  }
+}
+"""
+LAST = {(CONVERSION, "/cart"), (LEAVE, "/cart")}
+
+
+@pytest.fixture
+def cart(scene: Scene, between: Between) -> Iterator[Scene]:
+    """The cart has been told of; when it is left it is gone."""
+    with serving(Site(door=between.url, key="")) as scene.site, scene.prepared(GONE_WHEN_LEFT):
+        scene.open("/cart")
+        scene.wait_for((SESSION_START, "/cart"), (PAGE_VIEW, "/cart"))
+        yield scene
+        scene.page.open("about:blank")
+
+
+def leave_no_connection(page: Page, between: Between) -> None:
+    """What is sent to the door from now on waits until the page that shows is gone."""
+    page.driver.execute_script(OCCUPY, between.url)
+    wait.until(lambda: len(between.held) == 12, 10.0, lambda: str(between.held))
+
+
+def test_what_is_told_when_a_page_is_left_for_another_arrives(cart: Scene, between: Between) -> None:
+    leave_no_connection(cart.page, between)
+    cart.click("buy")
+    wait.until(lambda: set(cart.seen()) >= LAST, 10.0, lambda: str(cart.seen()))
+
+
+def test_what_is_on_its_way_when_a_page_is_left_arrives(cart: Scene, between: Between) -> None:
+    driver = cart.page.driver
+    first = driver.current_window_handle
+    before = cart.page.evaluate("window.posts")
+    driver.switch_to.new_window("tab")
+    second = driver.current_window_handle
+    cart.open("/app")
+    wait.until(lambda: {(LEAVE, "/cart"), (PAGE_VIEW, "/app")} <= set(cart.seen()), 10.0, lambda: str(cart.seen()))
+    leave_no_connection(cart.page, between)
+    driver.switch_to.window(first)
+    cart.page.evaluate("tidemark('conversion')")
+    wait.until(lambda: cart.page.evaluate("window.posts") == before + 2, 10.0, "it is not on its way")
+    cart.page.open("about:blank")
+    assert CONVERSION not in dict(cart.seen())
+    driver.switch_to.window(second)
+    driver.close()
+    driver.switch_to.window(first)
+    wait.until(lambda: set(cart.seen()) >= LAST, 10.0, lambda: str(cart.seen()))
 
 
 def test_a_hidden_page_says_so_at_once(scene: Scene) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.websocket_gateway.made import alert, update
 from tidemark.results import (
@@ -278,6 +279,16 @@ def test_an_alert_reaches_the_subscribers_of_its_site_once(talk: Talk) -> None:
     assert (message["type"], message["alertId"], "lagged" in message) == ("alert", "x", False)
     late = Talk(talk.hub)
     assert [one["alertId"] for one in late.ask(action="subscribe", site="a")["snapshot"]["alerts"]] == ["x"]
+
+
+def test_a_snapshot_has_the_last_alerts_about_the_site_whatever_came_of_visitors(talk: Talk) -> None:
+    for number in range(25):
+        talk.hub.take_alert(replace(alert(f"site-{number}", "a"), user_id=""), T)
+    for number in range(200):
+        talk.hub.take_alert(alert(f"x{number}", "a"), T)
+    talk.hub.take_alert(replace(alert("last", "a"), user_id=""), T)
+    shown = [one["alertId"] for one in talk.ask(action="subscribe", site="a")["snapshot"]["alerts"]]
+    assert shown == [f"site-{n}" for n in range(6, 25)] + [f"x{n}" for n in range(181, 200)] + ["last"]
 
 
 def test_a_slow_client_loses_the_oldest_alerts_and_is_told_how_many() -> None:

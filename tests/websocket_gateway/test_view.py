@@ -94,10 +94,11 @@ def test_an_unknown_or_missing_file_of_parts_gives_no_footer_or_says_so(stage: S
     assert drawn(stage.watched, 100, 40, [])[-1].strip() == "parts: not known"
 
 
-def test_above_the_parts_stand_the_addresses_of_the_dashboard_and_the_shop(stage: Stage) -> None:
+def test_above_the_parts_stand_the_addresses_of_the_dashboard_and_the_others(stage: Stage) -> None:
     assert drawn(stage.watched, 100, 40)[-2].strip() == f"dashboard {stage.watched.url.replace('ws:', 'http:')}"
-    stage.watched.shop = "http://127.0.0.1:2/"
-    assert drawn(stage.watched, 100, 40)[-2].strip().endswith("  shop http://127.0.0.1:2/")
+    stage.watched.others = [("shop", "http://127.0.0.1:2/"), ("prometheus", "http://127.0.0.1:3/")]
+    shown = drawn(stage.watched, 100, 40)[-2].strip()
+    assert shown.endswith("  shop http://127.0.0.1:2/  prometheus http://127.0.0.1:3/")
 
 
 def test_strangers_texts_cannot_steer_the_terminal(stage: Stage) -> None:

@@ -177,7 +177,14 @@ function withNewAlert(alerts: readonly Alert[], alert: Alert): readonly Alert[] 
   if (alerts.some((known) => known.alertId === alert.alertId)) return alerts;
   const older = alerts.findIndex((known) => known.timestamp <= alert.timestamp);
   const place = older < 0 ? alerts.length : older;
-  return alerts.toSpliced(place, 0, alert).slice(0, KEPT_ALERTS);
+  return withoutOldest(alerts.toSpliced(place, 0, alert));
+}
+
+/** Alerts about the site itself outlive those about visitors, of which a bounce window's end brings hundreds. */
+function withoutOldest(alerts: readonly Alert[]): readonly Alert[] {
+  if (alerts.length <= KEPT_ALERTS) return alerts;
+  const oldest = alerts.findLastIndex((alert) => alert.userId);
+  return alerts.toSpliced(oldest, 1);
 }
 
 function isScalar(name: string): name is Scalar {

@@ -1,4 +1,4 @@
-/** The site's alerts, newest first: filtered by text, acknowledged in this browser only. */
+/** The site's alerts, those about itself before those about visitors, newest first: filtered by text, acknowledged in this browser only. */
 
 import { memo, useState } from 'react';
 import type { AlertMessage as Alert } from '../feed/messages';
@@ -21,7 +21,8 @@ export const Alerts = memo(function Alerts({ alerts, lost, known, acknowledged, 
   const [filter, setFilter] = useState<'open' | 'all'>('open');
   const [text, setText] = useState('');
   const open = alerts.filter((alert) => !acknowledged.has(alert.alertId));
-  const found = (filter === 'open' ? open : alerts).filter((alert) => matches(alert, text));
+  const matching = (filter === 'open' ? open : alerts).filter((alert) => matches(alert, text));
+  const found = [...matching.filter(isAboutSite), ...matching.filter((alert) => !isAboutSite(alert))];
   const count = known && <span className={`badge ${open.length ? 'badge-warn' : ''}`}>{open.length}</span>;
   return (
     <Panel title="Alerts" area="alerts" aside={count}>
@@ -77,7 +78,7 @@ function Row({ alert, done, onAcknowledge }: RowProps) {
     <li className={done ? 'done' : undefined}>
       <time dateTime={new Date(alert.timestamp).toISOString()}>{clock(alert.timestamp)}</time>
       <span className="alert-text" title={`${alert.title}: ${alert.description}`}>
-        <b>{alert.title}</b> {alert.userId}
+        <b>{alert.title}</b> {alert.userId || alert.description}
       </span>
       {!done && (
         <button
@@ -91,6 +92,10 @@ function Row({ alert, done, onAcknowledge }: RowProps) {
       )}
     </li>
   );
+}
+
+function isAboutSite(alert: Alert): boolean {
+  return !alert.userId;
 }
 
 function matches(alert: Alert, text: string): boolean {
