@@ -7,6 +7,7 @@ from urllib.error import URLError
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not say what it exports
+    AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
@@ -21,6 +22,7 @@ from pydantic import SecretStr
 
 from deploy.access import create_access
 from deploy.local.errors import StackError
+from deploy.local.provision import create_topics
 from deploy.local.stack import LocalStack
 from sinks.app import GROUP as SINK_GROUP
 from streams.app import GROUP as STREAMS_GROUP
@@ -38,7 +40,7 @@ from tidemark.influxdb import influxdb_config
 from tidemark.kafka import client_config
 from tidemark.rights import RIGHTS, AccessRefused, user_of
 from tidemark.settings import Settings
-from tidemark.topics import ALERTS, EVENTS, METRICS, PARTIALS, SESSIONS
+from tidemark.topics import ALERTS, ALL, EVENTS, METRICS, PARTIALS, SESSIONS
 
 STREAMS, SINK, DOOR, GATEWAY = ("streams", "run"), ("sink", "influxdb"), ("ingest",), ("gateway",)
 SENT = 3_000
@@ -228,6 +230,30 @@ def test_a_stack_uses_secured_servers_and_starts_none_where_it_is_not_let_in(sec
     assert stack.started == []
     with pytest.raises(StackError, match=r"no Kafka at .* lets user tidemark-streams in"):
         LocalStack(secured.of("streams", password="of-somebody-else")).start()
+
+
+def test_who_may_create_and_see_topics_can_make_them(secured: Secured) -> None:
+    """As the chart's user of Strimzi for `tidemark init` may."""
+    beside = secured.of("simulator").model_copy(update={"topic_prefix": "eu."})
+    with pytest.raises(StackError, match=r"topic eu\..* cannot be created"):
+        create_topics(beside)
+    may = [
+        AclBinding(
+            ResourceType.TOPIC,
+            beside.topic_prefix,
+            ResourcePatternType.PREFIXED,
+            f"User:{beside.kafka_username}",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
+        )
+        for operation in (AclOperation.CREATE, AclOperation.DESCRIBE)
+    ]
+    admin = AdminClient(client_config(secured.admin))
+    for given in admin.create_acls(may).values():
+        given.result()
+    assert len(create_topics(beside)) == len(ALL)
+    assert create_topics(beside) == []
 
 
 # ---- InfluxDB

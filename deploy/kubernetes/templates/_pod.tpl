@@ -17,10 +17,6 @@ name: {{ .root.Release.Name }}-{{ .part }}
 labels: {{- include "tidemark.labels" . | nindent 2 }}
 {{- end }}
 
-{{- define "tidemark.bootstrap" -}}
-{{- if .Values.kafka.strimzi.enabled }}{{ .Release.Name }}-kafka-bootstrap:9092{{ else }}{{ .Values.kafka.bootstrapServers }}{{ end }}
-{{- end }}
-
 {{/* Numbers of a values file are floats: as JSON they keep their digits, and lists are what a setting wants. */}}
 {{- define "tidemark.env" -}}
 {{- $values := .root.Values }}
@@ -30,8 +26,12 @@ labels: {{- include "tidemark.labels" . | nindent 2 }}
 - {name: TIDEMARK_INFLUXDB_URL, value: {{ $values.influxdb.url | quote }}}
 - {name: TIDEMARK_INFLUXDB_ORG, value: {{ $values.influxdb.org | quote }}}
 - {name: TIDEMARK_INFLUXDB_BUCKET, value: {{ $values.influxdb.bucket | quote }}}
-{{- if .secrets }}
-- {name: TIDEMARK_SECRETS_DIR, value: /run/secrets/tidemark}
+{{- include "tidemark.kafka.env" . }}
+{{- if (include "tidemark.sources" . | fromYaml).sources }}
+- {name: TIDEMARK_SECRETS_DIR, value: /etc/tidemark}
+{{- end }}
+{{- if .rules }}
+- {name: TIDEMARK_ALERT_RULES, value: /etc/tidemark/rules.toml}
 {{- end }}
 {{- if eq .part "ingestion" }}
 - {name: TIDEMARK_INGESTION_WORKERS, value: {{ toJson $values.ingestion.workers | quote }}}
@@ -45,12 +45,18 @@ labels: {{- include "tidemark.labels" . | nindent 2 }}
 {{- end }}
 
 {{/*
-A pod of one container. Takes root; part, its name in the values too; args; secrets, keys of the Secret; port, of its
-HTTP besides that of the metrics; startup, liveness, readiness: paths; and disk, a volume that is there otherwise.
+A pod of one container. Takes root; part, its name in the values too; args; secrets, keys of its Secret; port, of its
+HTTP besides that of the metrics; startup, liveness, readiness: paths; disk, a volume that is there otherwise; and
+rules, those of the alerts.
 */}}
 {{- define "tidemark.pod" -}}
+{{- $sources := (include "tidemark.sources" . | fromYaml).sources -}}
 metadata:
   labels: {{- include "tidemark.labels" . | nindent 4 }}
+  {{- with .rules }}
+  # They are read at the start only: others are another pod.
+  annotations: {checksum/rules: {{ sha256sum . }}}
+  {{- end }}
 spec:
   {{- if eq .part "init" }}
   restartPolicy: OnFailure
@@ -123,21 +129,18 @@ spec:
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
         - {name: data, mountPath: /var/lib/tidemark}
-        {{- if .secrets }}
-        - {name: secrets, mountPath: /run/secrets/tidemark, readOnly: true}
+        {{- if $sources }}
+        - {name: files, mountPath: /etc/tidemark, readOnly: true}
         {{- end }}
   volumes:
     - {name: tmp, emptyDir: {sizeLimit: 256Mi}}
     {{- if not .disk }}
     - {name: data, emptyDir: {sizeLimit: 256Mi}}
     {{- end }}
-    {{- if .secrets }}
-    - name: secrets
-      secret:
-        secretName: {{ .root.Values.existingSecret }}
+    {{- with $sources }}
+    - name: files
+      projected:
         defaultMode: 0440
-        items: {{- range .secrets }}
-          - {key: {{ . }}, path: {{ . }}}
-        {{- end }}
+        sources: {{- toYaml . | nindent 10 }}
     {{- end }}
 {{- end }}
