@@ -31,6 +31,9 @@ from tests.deploy.chart import (
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS
 
+#: The first time helm is built.
+pytestmark = pytest.mark.timeout(900)
+
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
 #: Settings that the chart or the image makes, and those of what the chart does not run; secrets come from Secrets.
 MADE = re.compile(

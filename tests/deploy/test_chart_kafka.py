@@ -20,6 +20,9 @@ from tidemark.cli import app
 from tidemark.rights import RIGHTS
 from tidemark.topics import EVENTS
 
+#: The first time helm is built.
+pytestmark = pytest.mark.timeout(900)
+
 KINDS = {"topic": "topic", "group": "group", "transactional id": "transactionalId"}
 PREFIX = "eu."
 

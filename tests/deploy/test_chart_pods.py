@@ -16,6 +16,9 @@ from tidemark.cli import app
 from tidemark.rights import RIGHTS
 from tidemark.settings import Settings, load_settings
 
+#: The first time helm is built.
+pytestmark = pytest.mark.timeout(900)
+
 AUTHORITY = "PEM"
 
 
