@@ -72,7 +72,12 @@ def test_a_user_of_strimzi_has_the_rights_of_the_table(part: str, prefix: str, p
     assert user["metadata"]["labels"]["strimzi.io/cluster"] == "tidemark"
     given = [(*rule["operations"], *rule["resource"].values()) for rule in user["spec"]["authorization"]["acls"]]
     assert given == [
-        (right.operation.title(), KINDS[right.kind], prefix + right.name, "prefix" if right.begins else "literal")
+        (
+            right.operation.title().replace("_", ""),
+            KINDS[right.kind],
+            prefix + right.name,
+            "prefix" if right.begins else "literal",
+        )
         for right in RIGHTS[PARTS[part]].kafka
     ]
 
