@@ -235,13 +235,11 @@ class Door:
         return outcomes
 
     def _sending(self, arrivals: list[Arrival], records: list[Record]) -> "Sending | None":
-        """Return the span of a sampled request's records; it has a site if they are all of one."""
+        """Return the span of a sampled request's records."""
         if self._traces is None:
             return None
-        sites = {arrival.site for arrival in arrivals}
-        return self._traces.send_served(
-            self._delivery.topic_of(records[0]), sites.pop() if len(sites) == 1 else None, len(records)
-        )
+        topic = self._delivery.topic_of(records[0])
+        return self._traces.send_served(topic, (arrival.site for arrival in arrivals), len(records))
 
     def _record(self, arrival: Arrival) -> Record:
         """Return the record of an event that has passed all steps. Raises Rejected."""

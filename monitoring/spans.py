@@ -114,10 +114,16 @@ class Traces:
         ) as span:
             yield span
 
-    def send_served(self, topic: str, site: str | None, records: int) -> Sending | None:
-        """Begin to send records of the request that is being served; None if that is not sampled."""
+    def send_served(self, topic: str, sites: Iterable[str | None], records: int) -> Sending | None:
+        """Begin to send records of the request that is being served; None if that is not sampled.
+
+        The span has a site if all are of one.
+        """
         request = trace.get_current_span().get_span_context()
-        return self.send(topic, site, request, records=records) if request.is_valid else None
+        if not request.is_valid:
+            return None
+        site, *more = set(sites)
+        return self.send(topic, None if more else site, request, records=records)
 
     def send(
         self,
