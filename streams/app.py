@@ -96,7 +96,7 @@ class StreamsApp(faust.App):
         os._exit(1)
 
 
-def build_app(settings: Settings, traces: "Traces | None") -> tuple[StreamsApp, Outbox]:
+def build_app(settings: Settings, traces: "Traces | None" = None) -> tuple[StreamsApp, Outbox]:
     """Return the app of a worker and its outbox, which is to be closed at the end."""
     app = StreamsApp(
         settings.topic(GROUP),
