@@ -45,7 +45,8 @@ def platform(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("traces")
     with collecting() as collector, ExitStack() as parts:
         traced = {"gateway_port": free_ports(), "traces_endpoint": collector.url, "traces_sampling": 1.0}
-        settings = door_settings(provisioned(stack).model_copy(update=traced), folder)
+        # What takes long on a busy machine must not end on disk.
+        settings = door_settings(provisioned(stack), folder, **traced, ingestion_patience_seconds=30.0)
         gateway = parts.enter_context(running(settings, folder / "gateway.log", "gateway"))
         parts.enter_context(running(settings, folder / "streams.log", "streams", "run"))
         parts.enter_context(running_door(settings, folder / "door.log"))
@@ -107,10 +108,10 @@ def test_what_the_simulator_sends_begins_traces(platform: Platform) -> None:
     for spans in whole():
         assert not spans[0].parent
         check(spans)
-    # Each was judged, and went on by itself or as a link of the one that did.
-    judged = {span.trace for span in collector.spans if span.name == way[1]}
-    assert begun <= judged
-    wait.until(lambda: begun <= _went_on(collector, way[2]), 10.0)
+    # Each was judged, and went on by itself or as a link of the one that did, unless it was late.
+    wait.until(lambda: begun <= {span.trace for span in collector.spans if span.name == way[1]}, 20.0)
+    late = {span.trace for span in collector.spans if span.name == way[1] and span.failed}
+    wait.until(lambda: begun - late <= _went_on(collector, way[2]), 20.0)
 
 
 def test_requests_at_the_same_time_do_not_mix_their_traces(platform: Platform) -> None:
