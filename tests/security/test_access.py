@@ -8,6 +8,7 @@ from urllib.error import URLError
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not say what it exports
+    AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
@@ -22,6 +23,7 @@ from pydantic import SecretStr
 
 from deploy.access import create_access
 from deploy.local.errors import StackError
+from deploy.local.provision import create_topics
 from deploy.local.stack import LocalStack
 from operations.doctor import access as doctor_access
 from operations.doctor.app import examine
@@ -287,6 +289,30 @@ def test_a_stack_uses_secured_servers_and_starts_none_where_it_is_not_let_in(sec
     assert stack.started == []
     with pytest.raises(StackError, match=r"no Kafka at .* lets user tidemark-streams in"):
         LocalStack(secured.of("streams", password="of-somebody-else")).start()
+
+
+def test_who_may_create_and_see_topics_can_make_them(secured: Secured) -> None:
+    """As the chart's user of Strimzi for `tidemark init` may."""
+    beside = secured.of("simulator").model_copy(update={"topic_prefix": "eu."})
+    with pytest.raises(StackError, match=r"topic eu\..* cannot be created"):
+        create_topics(beside)
+    may = [
+        AclBinding(
+            ResourceType.TOPIC,
+            beside.topic_prefix,
+            ResourcePatternType.PREFIXED,
+            f"User:{beside.kafka_username}",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
+        )
+        for operation in (AclOperation.CREATE, AclOperation.DESCRIBE)
+    ]
+    admin = AdminClient(client_config(secured.admin))
+    for given in admin.create_acls(may).values():
+        given.result()
+    assert len(create_topics(beside)) == len(ALL)
+    assert create_topics(beside) == []
 
 
 # ---- InfluxDB
