@@ -26,7 +26,7 @@ def close_all(settings: Settings) -> None:
 
     The topic takes the producer's timestamps from now on: for the streams and the reference they are append times.
     """
-    _take_producers_timestamps(settings)
+    take_producers_timestamps(settings)
     producer = Producer(client_config(settings) | {"acks": "all"})
     ahead_ms = time.time_ns() // 1_000_000 + AHEAD_MS
     wait.until(partial(_ticked, producer, settings, ahead_ms), 20.0, "the topic does not take a producer's timestamps")
@@ -52,7 +52,7 @@ def _ticked(producer: Producer, settings: Settings, ahead_ms: int) -> bool:
     return times == [ahead_ms] * EVENTS.partitions
 
 
-def _take_producers_timestamps(settings: Settings) -> None:
+def take_producers_timestamps(settings: Settings) -> None:
     entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, settings.topic(EVENTS.name), incremental_configs=[entry])
     admin = AdminClient(client_config(settings))  # kept until it is done
