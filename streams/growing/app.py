@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from itertools import islice, takewhile
 
 from confluent_kafka import murmur2
 from msgspec import Struct
@@ -11,10 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streams.growing import CannotGrow, merges
+from streams.growing.finishing import Finishing, chunks
 from streams.growing.ids import SourceIds
 from streams.growing.places import Places
 from streams.growing.sources import SourceStates
-from streams.growing.standing import SourceState, Standing, log_ends, standing
+from streams.growing.standing import Standing, finished_alerts, log_ends, refuse_workers
 from streams.growing.writing import (
     FIRST_OFFSET,
     begin_logs,
@@ -23,7 +23,8 @@ from streams.growing.writing import (
     write_alert_states,
     write_checkpoints,
 )
-from streams.log_reader import LogReader, LogRecord, Place, record_of
+from streams.inspection import checkpoints
+from streams.log_reader import LogReader
 from streams.windows import DUPLICATE_MS, PANE_MS
 from tidemark.events import MAX_AHEAD_MS
 from tidemark.settings import Settings
@@ -34,8 +35,6 @@ from tidemark.topics import EVENTS
 PATIENCE_SECONDS = 10.0
 #: The append times of a log may go back by so much (ms) where its leader moved from a broker to another.
 CLOCKS_MS = 60_000
-#: Records that are looked through together.
-TOGETHER = 2_000
 
 
 class Grown(Struct):
@@ -77,7 +76,10 @@ def grow(settings: Settings, new: Settings) -> Grown:
     with closing(LogReader(settings, PATIENCE_SECONDS)) as reader:
         refuse_begun(new, reader)
         ends = log_ends(settings, reader)
-        stands = standing(settings, reader)
+        refuse_workers(settings)
+        found = {number: entries for number, (entries, _) in checkpoints(settings, reader)}
+        stands = Finishing(settings, reader, found).finish()
+        alerts = finished_alerts(settings, reader)
         places = Places(settings.event_partitions, new.event_partitions, murmur2)
         grown = Grown(stands.boundary, 0)
         states = SourceStates(places)
@@ -86,13 +88,11 @@ def grow(settings: Settings, new: Settings) -> Grown:
             states.add(source, state.entries, state.watermark, ids)
         sources = states.checkpoints(FIRST_OFFSET, settings.lateness_ms)
         merged = [merges.grown(entries, settings.event_partitions, new.event_partitions) for entries in stands.merges]
-        write_alert_states(new, reader, stands.alerts)
+        write_alert_states(new, reader, alerts)
         write_checkpoints(new, reader, sources, merged)
         if log_ends(settings, reader) != ends:
-            raise CannotGrow(
-                f"records have come to {settings.topic(EVENTS.name)} meanwhile: what sends them is to be stopped, "
-                "the workers are to be started once more for them, and this to be run again"
-            )
+            name = settings.topic(EVENTS.name)
+            raise CannotGrow(f"records have come to {name} meanwhile: stop what sends them, and run this again")
     grown.seconds = time.monotonic() - began
     return grown
 
@@ -105,28 +105,18 @@ def _ids(
     for number, state in enumerate(stands.sources):
         place = (settings.topic(EVENTS.name), number)
         oldest = state.watermark - DUPLICATE_MS - PANE_MS - MAX_AHEAD_MS - CLOCKS_MS
-        starts[place] = min(reader.offset_at(place, max(0, oldest)), state.offset)
-    total = sum(state.offset - start for state, start in zip(stands.sources, starts.values(), strict=True))
+        starts[place] = min(reader.offset_at(place, max(0, oldest)), state.end)
+    total = sum(state.end - start for state, start in zip(stands.sources, starts.values(), strict=True))
     with _progress(total) as progress:
         for (place, start), state in zip(starts.items(), stands.sources, strict=True):
             ids = SourceIds(place[1], state.entries, places)
             grown.ids += ids.left
-            for records in _records(reader, place, start, state):
+            for records in chunks(reader, place, start, state.end):
                 ids.find(records)
                 grown.records += len(records)
                 progress(grown.records)
             grown.unknown += ids.left
             yield place[1], ids
-
-
-def _records(reader: LogReader, place: Place, start: int, state: SourceState) -> Iterator[list[LogRecord]]:
-    """Yield the records that the state has judged from here on."""
-    if start >= state.offset:
-        return
-    with closing(reader.read([place], {place: start})) as messages:
-        judged = takewhile(lambda record: record.offset < state.offset, map(record_of, messages))
-        while records := list(islice(judged, TOGETHER)):
-            yield records
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""Where the old installation stands: its checkpoints, and why it cannot be carried over as it is; only reads."""
+"""Where the old installation stands when its workers are gone, and why it cannot be carried over; see ``finishing``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -8,32 +9,25 @@ from confluent_kafka.admin import AdminClient
 
 from streams.alerts import detector
 from streams.growing import CannotGrow
-from streams.growing.merges import merge_meta
-from streams.inspection import checkpoints
-from streams.log_reader import ANSWER_SECONDS, LogReader, Place, record_of
-from streams.windows import PANE_MS
-from streams.windows.checkpoint import META, meta_of
-from streams.windows.entries import decode_meta, made_with
-from streams.windows.exact import floor_to
-from streams.windows.records import is_tick
+from streams.log_reader import ANSWER_SECONDS, LogReader, Place
+from streams.windows.checkpoint import META
 from tidemark.kafka import client_config
 from tidemark.rights import STREAMS_GROUP
 from tidemark.settings import Settings
-from tidemark.times import iso
-from tidemark.topics import ALERT_CHECKPOINTS, EVENTS, METRICS, PARTIALS, Topic
+from tidemark.topics import ALERT_CHECKPOINTS, EVENTS, METRICS, Topic
 
 Entries = Mapping[bytes, bytes]
 
-#: What is to be done when the workers have not finished.
-_LET_THEM = "stop the sources, let the workers run until nothing has come for 15 s, and stop them all at once"
-_AGAIN = f"start the workers again, {_LET_THEM}"
+#: So long may the rules for sites take for the last results: they write their state down every 10 s.
+ALERTS_SECONDS = 30.0
+AGAIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class SourceState:
-    """One source partition: the next record's offset, the watermark (ms), the checkpoint's entries."""
+    """One source partition: where its log ends, the watermark (ms), the checkpoint's entries."""
 
-    offset: int
+    end: int
     watermark: int
     entries: Entries
 
@@ -45,56 +39,15 @@ class Standing:
     boundary: int
     sources: Sequence[SourceState]
     merges: Sequence[Entries]
-    #: Of the rules for sites, by partition; none where no rule has judged anything.
-    alerts: dict[int, Entries]
 
 
-def standing(settings: Settings, reader: LogReader) -> Standing:
-    """Return where everything stands. Raises CannotGrow, StateError, KafkaException and TimeoutError."""
-    _refuse_workers(settings)
-    found = {number: entries for number, (entries, _) in checkpoints(settings, reader)}
-    count = settings.event_partitions
-    missing = [number for number in range(count + PARTIALS.partitions) if number not in found]
-    if missing:
-        raise CannotGrow(f"{len(missing)} of the partitions have no checkpoint: {_LET_THEM}")
-    sources = [_source(settings, number, found[number]) for number in range(count)]
-    _refuse_unread(settings, reader, sources)
-    merges = [found[count + number] for number in range(PARTIALS.partitions)]
-    return Standing(_boundary(sources, merges), sources, merges, dict(_alerts(settings, reader)))
-
-
-def _refuse_workers(settings: Settings) -> None:
+def refuse_workers(settings: Settings) -> None:
+    """Raise CannotGrow if there are workers."""
     group = settings.topic(STREAMS_GROUP)
     client = AdminClient(client_config(settings))
     [answer] = client.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS).values()
     if members := len(answer.result().members):
-        raise CannotGrow(f"{members} workers of {group} still run, or were killed a moment ago: {_LET_THEM}")
-
-
-def _source(settings: Settings, number: int, entries: Entries) -> SourceState:
-    expected = made_with(number, settings.event_partitions, settings.lateness_ms)
-    meta = decode_meta(meta_of(entries, expected))
-    return SourceState(meta.offset, meta.watermark, entries)
-
-
-def _boundary(sources: Sequence[SourceState], merges: Sequence[Entries]) -> int:
-    closed = {floor_to(source.watermark, PANE_MS) for source in sources}
-    final = {merge_meta(entries, len(sources)).boundary for entries in merges}
-    if len(closed | final) > 1:
-        ends = sorted(end for end in closed | final if end is not None and end >= 0)
-        told = f"from {iso(ends[0])} to {iso(ends[-1])}" if ends else "at no window yet"
-        raise CannotGrow(f"the partitions do not stand at the end of one window, but {told}: {_AGAIN}")
-    return closed.pop()
-
-
-def _refuse_unread(settings: Settings, reader: LogReader, sources: list[SourceState]) -> None:
-    """Refuse events that no worker has judged; ticks do not matter, there will be others."""
-    ends = log_ends(settings, reader)
-    starts = {place: source.offset for place, source in zip(ends, sources, strict=True)}
-    behind = [place for place, end in ends.items() if starts[place] < end]
-    unread = sum(not is_tick(record_of(message)) for message in reader.read(behind, starts)) if behind else 0
-    if unread:
-        raise CannotGrow(f"{unread:,} events are not judged yet: {_AGAIN}")
+        raise CannotGrow(f"{members} workers of {group} still run, or were killed a moment ago: stop them first")
 
 
 def log_ends(settings: Settings, reader: LogReader) -> dict[Place, int]:
@@ -102,14 +55,21 @@ def log_ends(settings: Settings, reader: LogReader) -> dict[Place, int]:
     return {place: end for place, (_, end) in reader.bounds(_places(settings, EVENTS)).items()}
 
 
-def _alerts(settings: Settings, reader: LogReader) -> Iterator[tuple[int, Entries]]:
-    """Yield what the rules for sites know of each partition. Raises CannotGrow if they have not seen all finals."""
-    ends = reader.bounds(_places(settings, METRICS))
-    for partition, state in alert_states(settings, reader).items():
-        meta = msgspec.json.decode(state[META], type=detector.Meta)
-        if meta.offset < ends[settings.topic(METRICS.name), partition][1]:
-            raise CannotGrow("the rules for sites have not judged all results: let `tidemark alerts run` run on first")
-        yield partition, state
+def finished_alerts(settings: Settings, reader: LogReader) -> dict[int, Entries]:
+    """Return what the rules for sites know of each partition, when they have judged all results.
+
+    Raises CannotGrow when they have not in time.
+    """
+    deadline = time.monotonic() + ALERTS_SECONDS
+    ends = {partition: end for (_, partition), (_, end) in reader.bounds(_places(settings, METRICS)).items()}
+    while True:
+        states = alert_states(settings, reader)
+        offsets = {each: msgspec.json.decode(state[META], type=detector.Meta).offset for each, state in states.items()}
+        if all(offset >= ends[partition] for partition, offset in offsets.items()):
+            return dict(states)
+        if time.monotonic() > deadline:
+            raise CannotGrow("the rules for sites have not judged all results: let `tidemark alerts run` run meanwhile")
+        time.sleep(AGAIN_SECONDS)
 
 
 def alert_states(settings: Settings, reader: LogReader) -> dict[int, dict[bytes, bytes]]:

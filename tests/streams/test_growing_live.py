@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, murmur2
 
 from deploy.local.provision import create_topics
 from tests.faults.closing import take_producers_timestamps
@@ -24,7 +24,7 @@ from tests.support.kafka_log import read_log
 from tests.support.parts import running
 from tests.support.random_streams import MINUTE, Step, build
 from tests.support.reference import Expected, LogRecord, reference
-from tests.support.spreading import Spread, visitor_of, without_revision
+from tests.support.spreading import Spread, differences, visitor_of, without_revision
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS, TICK_HEADER
@@ -52,10 +52,13 @@ class Topics:
         self._spread = Spread(settings.event_partitions, first)
         take_producers_timestamps(settings)
 
-    def fill(self, log: Iterable[LogRecord]) -> None:
-        """Append the next records."""
+    def fill(self, log: Sequence[LogRecord], *, level: bool = True) -> None:
+        """Append the next records; unless they are level, partitions that get no event fall behind."""
+        quiet = set() if level else self._quiet(log)
         producer = Producer(client_config(self.settings) | {"acks": "all"})
         for record in self._spread.records(log):
+            if record.partition in quiet:
+                continue
             visitor = visitor_of(record)
             producer.produce(
                 self.settings.topic(EVENTS.name),
@@ -66,6 +69,11 @@ class Topics:
                 headers=[(TICK_HEADER, b"")] if record.tick else None,
             )
         assert producer.flush(30.0) == 0
+
+    def _quiet(self, log: Sequence[LogRecord]) -> set[int]:
+        visitors = [visitor or "" for visitor in map(visitor_of, log)]
+        busy = {0, *(murmur2(visitor.encode(), self._spread.partitions) for visitor in visitors)}
+        return set(range(self._spread.partitions)) - busy
 
 
 def grow(settings: Settings, prefix: str, *options: str) -> "subprocess.CompletedProcess[str]":
@@ -99,9 +107,9 @@ def test_what_both_tell_is_what_one_tells_that_never_grew(
     old = settings.model_copy(update=often)
     new = old.model_copy(update={"topic_prefix": f"{old.topic_prefix}grown.", "event_partitions": PARTITIONS})
     cut, more = len(log) // 2, len(log) // 2 + 40
-    before = reference(log[:cut], partitions=1)
+    unread = cut - 25
     topics = Topics(old)
-    topics.fill(log[:cut])
+    topics.fill(log[:unread])
     with running(old, tmp_path / "old.log", *RUN) as worker:
         refused = grow(old, new.topic_prefix)
         assert (refused.returncode, "make the new topics first" in refused.stderr) == (1, True), refused.stderr
@@ -109,10 +117,11 @@ def test_what_both_tell_is_what_one_tells_that_never_grew(
         assert grow(old, new.topic_prefix, "--prepare").returncode == 0
         new_topics = Topics(new, first=1)
         new_topics.fill(log[cut:more])
-        wait.until(lambda: is_told([old], before), 60.0, lambda: worker.log)
+        wait.until(lambda: is_told([old], reference(log[:unread], partitions=1)), 60.0, lambda: worker.log)
         refused = grow(old, new.topic_prefix)
         assert (refused.returncode, "workers of" in refused.stderr) == (1, True), refused.stderr
         assert worker.stop() == 0, worker.log
+    topics.fill(log[unread:cut], level=False)
     with running(new, tmp_path / "early.log", *RUN) as worker:
         assert worker.process.wait(30.0) == 1
         assert "its checkpoint is missing" in worker.log
@@ -135,8 +144,8 @@ def check(seen: Sequence[Observed], expected: Expected) -> None:
     """Hold what all of them told against the reference; nothing is told by two of them."""
     assert not any(each.conflicts for each in seen)
     finals = [final for each in seen for final in each.finals.values()]
-    assert without_revision(finals) == without_revision(expected.finals.values())
-    assert {name: visit for each in seen for name, visit in each.sessions.items()} == expected.sessions
-    assert {name: alert for each in seen for name, alert in each.alerts.items()} == expected.alerts
+    assert not differences(without_revision(finals), without_revision(expected.finals.values()))[:3]
+    assert not differences({k: visit for each in seen for k, visit in each.sessions.items()}, expected.sessions)[:3]
+    assert not differences({k: alert for each in seen for k, alert in each.alerts.items()}, expected.alerts)[:3]
     assert counts(seen) == expected_counts(expected)
     assert all(counts([each])["finals"] > 100 for each in seen)

@@ -3,8 +3,9 @@
 So what is to come of it is what the reference makes of the same records in one partition.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import msgspec
 from confluent_kafka import murmur2
@@ -13,6 +14,8 @@ from tests.support.reference import LogRecord
 from tests.support.reference_events import Seen, read
 from tests.support.stages import by_key
 from tidemark.results import MetricUpdate
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def visitor_of(record: LogRecord) -> str | None:
@@ -51,6 +54,12 @@ class Spread:
 def begun(log: Sequence[LogRecord]) -> int:
     """Return how many records there are up to the first that moves a watermark."""
     return next((n for n, each in enumerate(log, 1) if each.tick or visitor_of(each) is not None), len(log))
+
+
+def differences(seen: Mapping[Key, object], expected: Mapping[Key, object]) -> list[tuple[Key, object, object]]:
+    """Return where two mappings differ: the key, what was seen, what was expected."""
+    keys = [key for key in {**expected, **seen} if seen.get(key) != expected.get(key)]
+    return [(key, seen.get(key), expected.get(key)) for key in keys]
 
 
 def without_revision(finals: Iterable[MetricUpdate]) -> dict[tuple[str, str, int], MetricUpdate]:
