@@ -150,11 +150,14 @@ def grow(prefix: Prefix, partitions: Partitions, prepare: Prepare = False) -> No
     --prepare begins; and 15 s later the workers are stopped. Nothing is written to the present topics. Needs an
     administrator's settings. May be done again. Exit code 1: not done, and why.
     """
+    import logging
+
     from streams.growing import CannotGrow
     from streams.growing import app as growing
     from streams.windows.checkpoint import StateError
     from tidemark.settings import load_settings
 
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)  # it has a line to say for each producer
     settings = load_settings()
     if partitions <= settings.event_partitions:
         raise typer.BadParameter(f"expected more than now, {settings.event_partitions}", param_hint="--partitions")

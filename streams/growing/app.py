@@ -112,6 +112,8 @@ def _ids(
             ids = SourceIds(place[1], state.entries, places)
             grown.ids += ids.left
             for records in chunks(reader, place, start, state.end):
+                if not ids.left:
+                    break
                 ids.find(records)
                 grown.records += len(records)
                 progress(grown.records)

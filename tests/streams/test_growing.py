@@ -16,7 +16,8 @@ from streams.growing.places import Places
 from streams.growing.sources import SourceStates
 from streams.windows.checkpoint import META
 from streams.windows.entries import decode_meta
-from tests.support.random_streams import logs, seeded_log
+from tests.faults.simulation import SHORT
+from tests.support.random_streams import MINUTE, Step, build, logs
 from tests.support.reference import LogRecord, reference
 from tests.support.spreading import Spread, begun, differences, without_revision
 from tests.support.stages import LATENESS_MS, Results, Stages, consumed, go_on
@@ -103,10 +104,12 @@ def test_growing_anywhere_changes_no_result(log: list[LogRecord], cuts: list[int
     check(log, places, sizes, random.Random(seed))
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_growing_in_the_midst_of_a_long_log_changes_no_result(seed: int) -> None:
-    log, chance = seeded_log(seed, 200, partitions=1, past_dated=seed % 2 == 1), random.Random(seed)
-    check(log, sorted(chance.sample(range(20, 180), 2)), [2, 3, 5], chance)
+@pytest.mark.parametrize("seed", range(8))
+def test_growing_while_much_is_open_changes_no_result(seed: int) -> None:
+    chance = random.Random(seed)
+    steps = [Step(**{name: chance.choice(values) for name, values in SHORT.items()}) for _ in range(100)]
+    log = build(steps, partitions=1, past_dated=seed % 4 == 3, until=90_000 if seed % 4 else 40 * MINUTE)
+    check(log, sorted(chance.sample(range(10, 95), 2)), [2, 3, 5], chance)
 
 
 def test_whoever_is_in_two_partitions_is_two_afterwards() -> None:
