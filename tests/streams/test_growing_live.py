@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,16 @@ import pytest
 from confluent_kafka import Producer, murmur2
 
 from deploy.local.provision import create_topics
+from streams.alerts.detector import Detector
+from streams.growing import CannotGrow, standing
+from streams.growing.standing import finished_alerts
+from streams.growing.writing import write_alert_states
+from streams.log_reader import LogReader
+from streams.windows.checkpoint import META
 from tests.faults.closing import take_producers_timestamps
 from tests.faults.simulation import SHORT
+from tests.streams.alerts.made import finals
+from tests.streams.alerts.made import rules as rules_of
 from tests.support import random_streams, wait
 from tests.support.exactness import Observed, observe
 from tests.support.kafka_log import read_log
@@ -26,8 +35,9 @@ from tests.support.random_streams import MINUTE, Step, build
 from tests.support.reference import Expected, LogRecord, reference
 from tests.support.spreading import Spread, differences, visitor_of, without_revision
 from tidemark.kafka import client_config
+from tidemark.results import ACTIVE_USERS
 from tidemark.settings import Settings
-from tidemark.topics import EVENTS, TICK_HEADER
+from tidemark.topics import EVENTS, METRICS, TICK_HEADER
 
 RUN = ("streams", "run")
 PARTITIONS = 20
@@ -149,3 +159,27 @@ def check(seen: Sequence[Observed], expected: Expected) -> None:
     assert not differences({k: alert for each in seen for k, alert in each.alerts.items()}, expected.alerts)[:3]
     assert counts(seen) == expected_counts(expected)
     assert all(counts([each])["finals"] > 100 for each in seen)
+
+
+def test_what_the_rules_for_sites_know_goes_on_at_the_start_of_the_new_results(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = rules_of('kind = "threshold"\nmetric = "active_users"\nabove = 90')
+    known = Detector(rules)
+    for update in finals([3.0, 91.0, 4.0], ACTIVE_USERS):
+        known.take(update)
+    known.offset = 7
+    entries = {key: value for key, value in known.changes() if value is not None}
+    stale = {b'["gone","shop"]': b"{}", META: entries[META]}
+    with closing(LogReader(settings)) as reader:
+        for states in (stale, entries):
+            write_alert_states(settings, reader, {2: states})
+        written = finished_alerts(settings, reader)
+        assert written == {2: entries | {META: written[2][META]}}
+        assert Detector.restored(written[2], rules).offset == 0
+        monkeypatch.setattr(standing, "ALERTS_SECONDS", 0.5)
+        producer = Producer(client_config(settings))
+        producer.produce(settings.topic(METRICS.name), key=b"k", value=b"{}", partition=2)
+        producer.flush()
+        with pytest.raises(CannotGrow, match="have not judged all results"):
+            finished_alerts(settings, reader)
