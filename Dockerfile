@@ -1,4 +1,4 @@
-# One image for all parts of Tidemark: `docker build --tag tidemark .`
+# One image for all parts of Tidemark: `docker build --tag tidemark .`; `--target kafka`: Kafka, telling its metrics.
 # Base images are pinned by version; name digests here if you keep a registry of your own.
 
 FROM node:24.19.0-bookworm-slim AS page
@@ -21,6 +21,17 @@ RUN python -m venv /opt/tidemark && /opt/tidemark/bin/pip install --no-index --f
 # Without a compiler the windows would run uncompiled, slower, and nobody would know. From /opt: here they are sources.
 WORKDIR /opt
 RUN /opt/tidemark/bin/python -c "import streams.windows.partition as p; assert p.__file__.endswith('.so'), p.__file__"
+
+FROM maven:3.9.11-eclipse-temurin-17 AS exporter
+WORKDIR /build
+RUN mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+    -Dartifact=io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1 -DoutputDirectory=exporter && \
+    echo "7d61f737fd661610ccc14aea79764faa1ea94a340cbc8f0029b3d2edea3d80c1  exporter/jmx_prometheus_javaagent-1.0.1.jar" | \
+    sha256sum --check
+
+FROM apache/kafka:4.1.1 AS kafka
+COPY --from=exporter /build/exporter /opt/jmx-exporter
+COPY monitoring/kafka/exporter.yaml /opt/jmx-exporter/
 
 FROM python:3.11.14-slim-bookworm
 RUN groupadd --gid 10001 tidemark && \

@@ -1,1 +1,1 @@
-"""Each speed claim of the README as one command."""
+"""Each speed claim of the README and of docs/speed.md as one command."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tidemark.settings import load_settings
+from tidemark.settings import Settings, load_settings
 
 Brokers = Annotated[int, typer.Option(help="Kafka brokers to start: 1, or 3 with three copies of everything.")]
 
@@ -127,6 +127,13 @@ def access_create(folder: Folder) -> None:
     with _plain_errors():
         create_access(load_settings(), folder)
     typer.echo(f"each part has its user, rights and secrets: TIDEMARK_SECRETS_DIR={folder}/PART")
+
+
+def missing_tools(settings: Settings) -> list[str] | None:
+    """Return which tools are missing to start the settings' servers here; None if none of them is started here."""
+    from deploy.local.preflight import missing_tools
+
+    return missing_tools(settings)
 
 
 def _say(text: str) -> None:

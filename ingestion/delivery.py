@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingestion.records import Record
 from ingestion.spool import Segment, Spool, SpoolFullError
+from monitoring.metrics import ERRORS, INGESTION
 from tidemark.logs import get_logger
 
 log = get_logger("ingestion.delivery")
@@ -81,7 +82,7 @@ class Delivery:
         self._trouble: str | None = None
         self.way = Way.KAFKA
         if spool.size:
-            self._go_to_spool("events of an earlier run are on disk")
+            self._keep_on_disk("events of an earlier run are on disk")
 
     @property
     def spooled_bytes(self) -> int:
@@ -103,6 +104,7 @@ class Delivery:
         try:
             await self._spool.keep([records[index] for index in unsafe])
         except SpoolFullError:
+            ERRORS.labels(INGESTION, "spool_full").inc(len(unsafe))
             for index in unsafe:
                 safe[index] = False
         return safe
@@ -177,9 +179,13 @@ class Delivery:
 
     def _go_to_spool(self, why: str) -> None:
         if self.way is Way.KAFKA:
-            log.warning("events are kept on disk", why=why)
-            self.way = Way.SPOOL
-            self._spooling.set()
+            ERRORS.labels(INGESTION, "kafka_away").inc()
+            self._keep_on_disk(why)
+
+    def _keep_on_disk(self, why: str) -> None:
+        log.warning("events are kept on disk", why=why)
+        self.way = Way.SPOOL
+        self._spooling.set()
 
     async def _replay(self) -> None:
         await self._usable()  # what is missing is told before a record needs it

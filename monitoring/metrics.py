@@ -82,7 +82,7 @@ EVENTS = _counter(
 ERRORS = _counter(
     "analytics_pipeline_errors_total",
     "failures",
-    (SINK, GATEWAY, SITE_ALERTS, WEBHOOK),
+    (STREAMS, SINK, GATEWAY, INGESTION, SITE_ALERTS, WEBHOOK),
     "Failures a stage has met, by reason.",
     ("stage", "reason"),
 )

@@ -26,8 +26,9 @@ Histograms have the buckets {buckets} s. Each part serves `process_*` and
 
 A broker that is started here serves its own with Prometheus' JMX exporter (a Java agent, from Maven) at
 `TIDEMARK_KAFKA_METRICS_PORT`, further brokers at the ports after it; under `tidemark up` from 9191 on by default, with
-`tidemark stack up` only if the variable is set. [exporter.yaml](../monitoring/kafka/exporter.yaml) says what is told
-and under which names; it is for any broker of Kafka's. To look at first:
+`tidemark stack up` only if the variable is set. Those of `deploy/compose.yaml` do
+so at 9101. [exporter.yaml](../monitoring/kafka/exporter.yaml) says what is told and under which names; it is for any
+broker of Kafka's. To look at first:
 
 | metric | what |
 |---|---|

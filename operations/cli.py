@@ -1,4 +1,4 @@
-"""``tidemark ledger``: where the events went; ``tidemark dead-letters``: what could not be used, and send it again."""
+"""``tidemark ledger``, ``dead-letters`` and ``doctor``: where events went, what could not be used, what is wrong."""
 
 import sys
 import time
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from operations.doctor import cli as operations_doctor
 from operations.letters import Copy, Place, place_of, topic_of
 from tidemark.events import FUTURE_TIMESTAMP, INVALID_FIELD, LATE, REFUSED, UNDECODABLE
 from tidemark.settings import load_settings
 from tidemark.times import parse_since
 
 if TYPE_CHECKING:
+    from operations.doctor.tools import MissingTools
     from operations.redriving import Outcome
 
 REASONS = (UNDECODABLE, INVALID_FIELD, FUTURE_TIMESTAMP, LATE, REFUSED)
@@ -61,14 +63,15 @@ Since = Annotated[
 ]
 
 
-def mount(app: typer.Typer) -> None:
-    """Add the subcommands to the ``tidemark`` command."""
+def mount(app: typer.Typer, missing_tools: "MissingTools") -> None:
+    """Add the subcommands to the ``tidemark`` command. ``missing_tools``: what the local stack's servers lack here."""
     letters = typer.Typer(help="Records that could not be used: which, why, and send them again.", no_args_is_help=True)
     letters.command("list")(list_letters)
     letters.command("show")(show)
     letters.command("redrive")(redrive)
     app.add_typer(letters, name="dead-letters")
     app.command("ledger")(show_ledger)
+    operations_doctor.mount(app, missing_tools)
 
 
 def list_letters(

@@ -1,7 +1,5 @@
 """Wires the webhook: settings → Kafka consumer, HTTP client → the loop of a sink."""
 
-from hashlib import blake2b
-
 import urllib3
 from confluent_kafka import Consumer, TopicPartition
 
@@ -12,18 +10,13 @@ from sinks.batch import Batch
 from sinks.consumer import SinkConsumer
 from sinks.webhook import WebhookWriter, site_alert
 from tidemark.access import check_access, named_refusals
-from tidemark.rights import WEBHOOK_GROUP
+from tidemark.rights import webhook_group
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS
 
 REQUEST_SECONDS = 10.0
 #: An alert waits for others no longer; a batch is what is posted one after the other.
 BATCH_SECONDS, BATCH_ALERTS = 0.05, 20
-
-
-def group_of(url: str) -> str:
-    """Return an address's consumer group: each has offsets of its own, whatever else there is."""
-    return f"{WEBHOOK_GROUP}-{blake2b(url.encode(), digest_size=8).hexdigest()}"
 
 
 def run_webhook_sink(settings: Settings) -> None:
@@ -35,7 +28,7 @@ def run_webhook_sink(settings: Settings) -> None:
     serve_metrics(WEBHOOK, settings.metrics_host, settings.metrics_port)
     check_access(settings, "webhook")
     topic = settings.topic(ALERTS.name)
-    consumer = Consumer(consumer_config(settings, WEBHOOK, group_of(settings.webhook_url)))
+    consumer = Consumer(consumer_config(settings, WEBHOOK, webhook_group(settings.webhook_url)))
     writer = WebhookWriter(urllib3.PoolManager(), settings.webhook_url, settings.webhook_secret.get_secret_value())
     batch = Batch(max_points=BATCH_ALERTS, max_seconds=BATCH_SECONDS)
     with named_refusals(settings, "webhook"):

@@ -6,11 +6,11 @@ from collections.abc import Awaitable
 from typing import Any, NoReturn, TypeVar
 
 import faust
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from faust.types import TP
 
 from monitoring.event_loop import watch_event_loop
-from monitoring.metrics import STREAMS
+from monitoring.metrics import ERRORS, STREAMS
 from streams.checkpoints import Checkpoints
 from streams.log_reader import LogReader
 from streams.outbox import Outbox
@@ -112,7 +112,8 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
         stream_recovery_delay=0.0,
     )
     app.settings = settings
-    producer = Producer(producer_config(settings, linger_ms=0) | {"queue.buffering.max.messages": 1_000_000})
+    config = producer_config(settings, linger_ms=0, on_error=_count_error)
+    producer = Producer(config | {"queue.buffering.max.messages": 1_000_000})
     outbox = Outbox(producer, settings.topic)
     reader = LogReader(settings, patience_seconds=POSITIONS_SECONDS)
     checkpoints = Checkpoints(settings, GROUP, reader)
@@ -120,6 +121,10 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
     _add_agents(app, settings)
     Watchdog(settings, worker.saving.standing, app.die).start()
     return app, outbox
+
+
+def _count_error(error: KafkaError) -> None:
+    ERRORS.labels(STREAMS, error.name()).inc()
 
 
 def _add_agents(app: StreamsApp, settings: Settings) -> None:

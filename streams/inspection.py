@@ -3,8 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from streams.app import GROUP
@@ -13,7 +11,7 @@ from streams.log_reader import ANSWER_SECONDS, LogReader, Place, groups
 from streams.windows import entries as source_entries
 from streams.windows import merge
 from streams.windows.checkpoint import META, Contents, StateError
-from tidemark.kafka import client_config
+from tidemark.kafka import committed_offsets
 from tidemark.settings import Settings
 from tidemark.topics import CHECKPOINTS, EVENTS, PARTIALS, Topic
 
@@ -84,7 +82,8 @@ def checkpoints(settings: Settings, reader: LogReader) -> Iterator[tuple[int, tu
 
 def _logs(settings: Settings, reader: LogReader) -> Iterator[PartitionReport]:
     """Yield each partition's log, in the order of their checkpoints."""
-    committed = _committed(settings)
+    places = [place for topic in (EVENTS, PARTIALS) for place in _places(settings, topic)]
+    committed = committed_offsets(settings, settings.topic(GROUP), places, ANSWER_SECONDS)
     for topic in (EVENTS, PARTIALS):
         for (name, partition), (start, end) in reader.bounds(_places(settings, topic)).items():
             yield PartitionReport(
@@ -94,21 +93,6 @@ def _logs(settings: Settings, reader: LogReader) -> Iterator[PartitionReport]:
                 log_end=end,
                 committed=committed.get((name, partition)),
             )
-
-
-def _committed(settings: Settings) -> dict[Place, int]:
-    """Return what the workers' group has committed, where it has."""
-    places = [place for topic in (EVENTS, PARTIALS) for place in _places(settings, topic)]
-    group = ConsumerGroupTopicPartitions(settings.topic(GROUP), [TopicPartition(*place) for place in places])
-    client = AdminClient(client_config(settings))
-    [answer] = client.list_consumer_group_offsets([group], request_timeout=ANSWER_SECONDS).values()
-    offsets = {}
-    for each in answer.result().topic_partitions:
-        if each.error is not None:
-            raise KafkaException(each.error)
-        if each.offset >= 0:
-            offsets[each.topic, each.partition] = each.offset
-    return offsets
 
 
 def _places(settings: Settings, topic: Topic) -> list[Place]:

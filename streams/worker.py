@@ -105,6 +105,7 @@ class StreamsWorker:
         """
         if got <= expected or self._gaps.get(tp) == (expected, got):
             return False
+        metrics.ERRORS.labels(self._stages[tp.topic].name, "missing_records").inc()
         log.warning("records are missing before a batch: reading them again", partition=str(tp), from_offset=expected)
         self._gaps[tp] = (expected, got)
         return True

@@ -37,7 +37,7 @@ ingestion.cli.mount(app)
 streams.cli.mount(app)
 sinks.cli.mount(app)
 websocket_gateway.cli.mount(app)
-operations.cli.mount(app)
+operations.cli.mount(app, deploy.cli.missing_tools)
 
 
 def main() -> None:

@@ -10,6 +10,9 @@ from tidemark.flux import NoAnswerError, rows
 from tidemark.ledger import Ledger, ledger, ledger_query
 from tidemark.settings import Settings
 
+#: So long does the bucket keep the history.
+RETENTION_DAYS = 30
+
 
 def influxdb_config(settings: Settings) -> dict[str, Any]:
     """Return what every client of InfluxDB starts from; it connects with its first request."""

@@ -2,10 +2,11 @@
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
@@ -18,6 +19,16 @@ ClientConfig = dict[str, Any]
 
 #: That a user is not let in is logged so often at most (s): each of a process's clients tries again once a second.
 TOLD_EVERY_SECONDS = 60.0
+AGAIN_SECONDS = 0.1
+
+#: The answers while a group's coordinator is another broker than it was, or has just started.
+_COORDINATOR_MOVES = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
 
 _told_at = -TOLD_EVERY_SECONDS
 
@@ -86,6 +97,34 @@ def producer_config(settings: Settings, *, linger_ms: int, on_error: OnError | N
         "batch.size": 16_384,
         "message.max.bytes": MAX_DEAD_LETTER_BYTES,
     }
+
+
+def committed_offsets(
+    settings: Settings, group: str, places: Iterable[tuple[str, int]], within_seconds: float
+) -> dict[tuple[str, int], int]:
+    """Return what a group (its name on the broker) has committed, where it has, without joining it.
+
+    A coordinator that is just loading is asked again within the time. Raises KafkaException. It takes a consumer: the
+    admin client's own call ends the process by SIGSEGV when the coordinator is loading (librdkafka 2.16).
+    """
+    consumer = Consumer(client_config(settings) | {"group.id": group, "enable.auto.commit": False})
+    with closing(consumer):
+        found = _committed(consumer, [TopicPartition(*place) for place in places], within_seconds)
+    for each in found:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+
+def _committed(consumer: Consumer, asked: list[TopicPartition], within_seconds: float) -> list[TopicPartition]:
+    deadline = time.monotonic() + within_seconds
+    while True:
+        try:
+            return consumer.committed(asked, within_seconds)
+        except KafkaException as error:
+            if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise
+            time.sleep(AGAIN_SECONDS)
 
 
 def why_not_let_in(settings: Settings, error: KafkaError) -> str | None:

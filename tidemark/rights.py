@@ -1,11 +1,13 @@
 """The least rights of each part's user on Kafka and in InfluxDB; named here and nowhere else. Pure."""
 
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from tidemark.topics import (
     ALERT_CHECKPOINTS,
     ALERTS,
+    ALL,
     BOTS,
     CHECKPOINTS,
     DEAD_LETTERS,
@@ -18,7 +20,7 @@ from tidemark.topics import (
 )
 
 Kind = Literal["topic", "group", "transactional id"]
-Operation = Literal["READ", "WRITE", "DESCRIBE"]
+Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 
 #: The consumer groups, without prefix: those of the workers and of the sink, whose members share the partitions.
 STREAMS_GROUP = "tidemark-streams"
@@ -105,16 +107,24 @@ RIGHTS: dict[str, Rights] = {
         )
     ),
     "simulator": Rights(tuple(_topics("WRITE", EVENTS))),
-    # Whoever looks at states and dead letters, sends these again, and replays the past.
+    # Whoever looks at states and dead letters, sends these again, replays the past, and asks the doctor.
     "operator": Rights(
         (
             *_topics("READ", EVENTS, PARTIALS, METRICS, SESSIONS, ALERTS, DEAD_LETTERS, CHECKPOINTS),
             *_topics("WRITE", EVENTS, METRICS, SESSIONS, ALERTS, DOOR_COUNTS, DEAD_LETTERS),
-            *_groups("DESCRIBE", STREAMS_GROUP, LOG_READER_GROUP, REPLAY_GROUP, OPERATIONS_GROUP),
+            *_topics("DESCRIBE", BOTS, ALERT_CHECKPOINTS),
+            *_topics("DESCRIBE_CONFIGS", *ALL),
+            *_groups("DESCRIBE", STREAMS_GROUP, SINK_GROUP, LOG_READER_GROUP, REPLAY_GROUP, OPERATIONS_GROUP),
+            Right("DESCRIBE", "group", WEBHOOK_GROUP, begins=True),
         ),
         influxdb="read",
     ),
 }
+
+
+def webhook_group(url: str) -> str:
+    """Return an address's consumer group: each has offsets of its own, whatever else there is."""
+    return f"{WEBHOOK_GROUP}-{blake2b(url.encode(), digest_size=8).hexdigest()}"
 
 
 def user_of(part: str) -> str:

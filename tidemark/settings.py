@@ -26,6 +26,9 @@ from pydantic_settings import SettingsError as UnreadableError
 
 from tidemark.topics import CHECKPOINTS, EVENTS, MAX_EVENT_PARTITIONS, Topic
 
+#: Where `tidemark up` has the first part's /metrics; the others follow. TIDEMARK_METRICS_PORT moves them.
+FIRST_METRICS_PORT = 9101
+
 
 class SettingsError(Exception):
     """A setting is wrong; the text names each variable, what was expected and what came."""

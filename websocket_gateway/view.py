@@ -29,7 +29,7 @@ def render(watched: Watched, parts: Sequence[Part] | None, now: int, width: int,
 
     What does not fit is left out: lists and alerts get shorter, then go.
     """
-    footer = [] if parts is None else [_page_line(watched), _parts_line(parts)]
+    footer = [] if parts is None else [*_addresses(watched, width), _parts_line(parts)]
     free = height - 2 - len(footer)
     numbers: RenderableType = _numbers(watched, width)
     if width >= WIDE:
@@ -142,11 +142,16 @@ def _parts_line(parts: Sequence[Part]) -> Text:
     return line if parts else line.append("parts: not known", "dim")
 
 
-def _page_line(watched: Watched) -> Text:
-    line = Text.assemble(("dashboard ", "dim"), (harmless(watched.page), "cyan"), no_wrap=True, overflow="ellipsis")
-    for name, address in watched.others:
-        line.append(f"  {name} ", "dim").append(harmless(address), "cyan")
-    return line
+def _addresses(watched: Watched, width: int) -> list[Text]:
+    """Write the addresses side by side; one that does not fit into its line begins another: all are to be read."""
+    lines: list[Text] = []
+    for name, address in [("dashboard", watched.page), *watched.others]:
+        one = Text.assemble((f"{name} ", "dim"), (harmless(address), "cyan"), no_wrap=True, overflow="ellipsis")
+        if lines and len(lines[-1]) + 2 + len(one) <= width:
+            lines[-1].append("  ").append_text(one)
+        else:
+            lines.append(one)
+    return lines
 
 
 def _table(*, expand: bool) -> Table:

@@ -15,7 +15,7 @@ _GO = {"GOGC": "400", "GOMEMLIMIT": "512MiB"}
 
 _CONFIG = """\
 reporting-disabled = true
-# Backup and restore: loopback, on a port the system picks.
+# Backup and restore: loopback, on a port the system picks unless INFLUXDB_BIND_ADDRESS names one.
 bind-address = "127.0.0.1:0"
 
 [meta]

@@ -17,10 +17,8 @@ from deploy.local.prometheus import (
     prometheus_url,
 )
 from deploy.local.service import Service
-from tidemark.settings import Settings
+from tidemark.settings import FIRST_METRICS_PORT, Settings
 
-#: The first part's /metrics port; the others follow. TIDEMARK_METRICS_PORT moves them.
-FIRST_METRICS_PORT = 9101
 #: The first broker's, likewise; TIDEMARK_KAFKA_METRICS_PORT moves them.
 FIRST_KAFKA_METRICS_PORT = 9191
 LOOPBACK = "127.0.0.1"

@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from deploy.local.addresses import INFLUXDB_SETTING, KAFKA_SETTING, Address
+from deploy.local.addresses import INFLUXDB_SETTING, KAFKA_SETTING, Address, influxdb_address, kafka_addresses
 from deploy.local.fetch import exporter_path, influxdb_path, kafka_path
 from deploy.local.kafka import controller_address
+from tidemark.settings import Settings
 
 MIN_JAVA = 17
 MIN_FREE_BYTES = 1024**3
@@ -18,10 +19,7 @@ MIN_FREE_BYTES = 1024**3
 
 def kafka_problems(brokers: Iterable[Address], cache: Path, exporter_ports: Sequence[int] = ()) -> list[str]:
     """Return what keeps these brokers from starting, with metrics at these ports; empty when nothing does."""
-    problems = java_problems()
-    programs = [kafka_path(cache), *([exporter_path(cache)] if exporter_ports else [])]
-    if not all(program.exists() for program in programs) and shutil.which("mvn") is None:
-        problems.append(_missing("mvn", "maven", KAFKA_SETTING))
+    problems = kafka_tool_problems(cache, exporter=bool(exporter_ports))
     for broker in brokers:
         problems += port_problems(broker, "Kafka", KAFKA_SETTING)
         problems += port_problems(controller_address(broker), "Kafka's controller (Kafka's port + 1)", KAFKA_SETTING)
@@ -32,10 +30,41 @@ def kafka_problems(brokers: Iterable[Address], cache: Path, exporter_ports: Sequ
 
 def influxdb_problems(address: Address, cache: Path) -> list[str]:
     """Return what keeps InfluxDB from starting there; empty when nothing does."""
-    problems = port_problems(address, "InfluxDB", INFLUXDB_SETTING)
-    if not influxdb_path(cache).exists() and shutil.which("go") is None:
-        problems.append(_missing("go", "golang-go", INFLUXDB_SETTING))
-    return problems
+    return port_problems(address, "InfluxDB", INFLUXDB_SETTING) + influxdb_tool_problems(cache)
+
+
+def missing_tools(settings: Settings) -> list[str] | None:
+    """Return which tools are missing to start the settings' servers here; None if none of them is started here.
+
+    Here is a loopback address that has a data folder, or at which nobody answers.
+    """
+    data, cache = settings.data_dir / "data", settings.data_dir / "cache"
+    brokers = kafka_addresses(settings.kafka_bootstrap_servers)
+    kafka_here = settings.kafka_security_protocol == "PLAINTEXT" and _is_started_here(brokers[0], data, "kafka-*")
+    influxdb_here = _is_started_here(influxdb_address(settings.influxdb_url), data, "influxdb")
+    if not kafka_here and not influxdb_here:
+        return None
+    missing = kafka_tool_problems(cache, exporter=settings.kafka_metrics_port is not None) if kafka_here else []
+    return missing + (influxdb_tool_problems(cache) if influxdb_here else [])
+
+
+def _is_started_here(address: Address, data: Path, folder: str) -> bool:
+    return address.is_loopback() and (any(data.glob(folder)) or not address.answers())
+
+
+def kafka_tool_problems(cache: Path, *, exporter: bool) -> list[str]:
+    """Return which tools are missing to start Kafka, with its exporter of metrics or without."""
+    programs = [kafka_path(cache), *([exporter_path(cache)] if exporter else [])]
+    if all(program.exists() for program in programs) or shutil.which("mvn") is not None:
+        return java_problems()
+    return [*java_problems(), _missing("mvn", "maven", KAFKA_SETTING)]
+
+
+def influxdb_tool_problems(cache: Path) -> list[str]:
+    """Return the problem of a missing Go, if InfluxDB is still to be built."""
+    if influxdb_path(cache).exists() or shutil.which("go") is not None:
+        return []
+    return [_missing("go", "golang-go", INFLUXDB_SETTING)]
 
 
 def platform_problems() -> list[str]:

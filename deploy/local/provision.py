@@ -17,12 +17,12 @@ from influxdb_client.rest import ApiException
 from deploy.local.errors import StackError
 from deploy.local.influxdb import influxdb_version
 from deploy.local.offsets import end_offsets
+from tidemark.influxdb import RETENTION_DAYS
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
 from tidemark.topics import ALL, Topic
 
 TIMEOUT_SECONDS = 30
-RETENTION_DAYS = 30
 SHARD_HOURS = 24
 
 

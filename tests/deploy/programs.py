@@ -12,5 +12,10 @@ def compose_spec() -> Path:
     return _built("compose-go-2.16.2", "github.com/compose-spec/compose-go/v2/cmd@v2.16.2") / "cmd"
 
 
+def helm() -> Path:
+    """Return the command that renders and installs charts; built so, it takes itself for one of Kubernetes 1.20."""
+    return _built("helm-3.19.5", "helm.sh/helm/v3/cmd/helm@v3.19.5") / "helm"
+
+
 def _built(name: str, package: str) -> Path:
     return made_once(CACHE / name, partial(go_install, package), f"building {name} (once)", print)

@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
+from deploy.local.fetch import KAFKA_VERSION
 from tests.conftest import ROOT
 from tests.deploy.compose import FILE, compose, read
 from tidemark.settings import load_settings
 
 SERVICES = sorted(compose()["services"])
 PARTS = ("init", "streams", "sink", "gateway", "ingestion", "alerts", "simulator")
-#: Where each serves its metrics; Kafka's are not served here.
+BROKERS = ("kafka-1", "kafka-2", "kafka-3")
+#: Where each serves its metrics.
 METRICS = {
+    "kafka": 9101,
     "streams": 9101,
     "sinks": 9101,
     "alerts": 9101,
@@ -77,7 +80,7 @@ def test_settings_are_known_and_valid(name: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_three_brokers_of_one_cluster_keep_three_copies_of_which_two_are_in_sync() -> None:
-    brokers = [service(f"kafka-{node}")["environment"] for node in (1, 2, 3)]
+    brokers = [service(name)["environment"] for name in BROKERS]
     assert [broker["KAFKA_NODE_ID"] for broker in brokers] == ["1", "2", "3"]
     assert len({broker["CLUSTER_ID"] for broker in brokers}) == 1
     for node, broker in enumerate(brokers, start=1):
@@ -85,6 +88,17 @@ def test_three_brokers_of_one_cluster_keep_three_copies_of_which_two_are_in_sync
         assert f"{node}@kafka-{node}:9093" in broker["KAFKA_CONTROLLER_QUORUM_VOTERS"]
         assert (broker["KAFKA_MIN_INSYNC_REPLICAS"], broker["KAFKA_TRANSACTION_STATE_LOG_MIN_ISR"]) == ("2", "2")
         assert broker["KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR"] == "3"
+
+
+def test_a_broker_serves_its_metrics_and_its_health_check_does_not_want_the_same_port() -> None:
+    for broker in map(service, BROKERS):
+        assert broker["image"] == f"tidemark-kafka:{KAFKA_VERSION}"
+        run, option = broker["command"]
+        assert (
+            run == "/etc/kafka/docker/run"
+        )  # what the image runs by itself; it takes its arguments into its environment
+        assert option.startswith("KAFKA_OPTS=-javaagent:")
+        assert "KAFKA_OPTS" not in broker["environment"]
 
 
 def test_the_parts_start_when_the_topics_are_there_and_the_simulator_only_in_the_demo() -> None:
@@ -96,7 +110,7 @@ def test_the_parts_start_when_the_topics_are_there_and_the_simulator_only_in_the
 def test_prometheus_watches_every_part_and_each_worker() -> None:
     targets = {path.stem: json.loads(path.read_text())[0]["targets"] for path in (ROOT / "deploy/targets").iterdir()}
     streams = [f"{compose()['name']}-streams-{n + 1}" for n in range(service("streams")["deploy"]["replicas"])]
-    hosts = {"streams": streams, "sinks": ["sink"], "node": ["node-exporter"]}
+    hosts = {"kafka": [*BROKERS], "streams": streams, "sinks": ["sink"], "node": ["node-exporter"]}
     assert targets == {job: [f"{host}:{port}" for host in hosts.get(job, [job])] for job, port in METRICS.items()}
     assert {host for job in METRICS for host in hosts.get(job, [job])} - set(streams) <= set(SERVICES)
 

@@ -6,11 +6,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
-from deploy.local.addresses import free_ports
-from tests.conftest import ROOT
+from deploy.local.addresses import Address, free_ports
+from deploy.local.fetch import EXPORTER_VERSION, kafka_path
+from deploy.local.kafka import java_command, kafka_services
+from tests.conftest import CACHE, ROOT
 from tests.deploy.compose import compose
 from tests.deploy.dockerfile import context, read_steps
 from tests.deploy.image import SET_ASIDE, Image, follow
@@ -108,6 +111,22 @@ def test_each_part_becomes_healthy_and_ends_in_order_when_told(image: Image, env
     assert image.workdir == image.root / "var/lib/tidemark"
 
 
+def test_a_broker_serves_its_metrics_with_the_agent_and_the_rules_of_its_image(image: Image, tmp_path: Path) -> None:
+    _, option = compose()["services"]["kafka-1"]["command"]
+    port = free_ports()
+    agent = image.at(option.removeprefix("KAFKA_OPTS="), "kafka").replace("=9101:", f"=127.0.0.1:{port}:")
+    assert EXPORTER_VERSION in agent
+    java = partial(java_command, kafka_path(CACHE))
+    broker = Address("127.0.0.1", free_ports(2))
+    [kafka] = kafka_services([broker], java, tmp_path, tmp_path, tmp_path, lambda _: [agent])
+    kafka.start()
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+            assert "kafka_controller_kafkacontroller_activecontrollercount 1.0" in page.read().decode()
+    finally:
+        kafka.stop()
+
+
 def test_secrets_are_read_from_files(image: Image, env: dict[str, str]) -> None:
     secret = Path(env["TIDEMARK_SECRETS_DIR"]) / "TIDEMARK_GATEWAY_TOKEN_SECRET"
     secret.write_text("short")
@@ -135,7 +154,7 @@ def test_the_node_modules_of_set_up_are_those_of_the_image() -> None:
 
 def test_base_images_are_pinned_and_the_image_runs_as_a_user_with_a_number(image: Image) -> None:
     bases = [step.text.split(" AS ")[0] for step in read_steps(ROOT / "Dockerfile") if step.verb == "FROM"]
-    assert all(re.fullmatch(r"[a-z]+:\d+\.\d+\.\d+-[a-z-]+", base) for base in bases)
+    assert all(re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+(-[a-z0-9-]+)?", base) for base in bases)
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", image.user)
 
 

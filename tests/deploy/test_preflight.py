@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local.addresses import Address, free_ports
 from deploy.local.errors import StackError
-from deploy.local.preflight import influxdb_problems, java_problems, kafka_problems
+from deploy.local.preflight import influxdb_problems, java_problems, kafka_problems, missing_tools
 from deploy.local.stack import LocalStack
 from tests.conftest import CACHE, local_settings
 from tidemark.settings import SettingsError
@@ -55,6 +55,15 @@ def test_every_missing_tool_is_named_with_its_package(path_with: Path, tmp_path:
         "go is missing: install it",
     ]
     assert all("apt install" in problem for problem in problems)
+
+
+def test_tools_are_missed_only_where_servers_are_started_here(path_with: Path, tmp_path: Path) -> None:
+    here = local_settings(tmp_path)
+    missing = missing_tools(here)
+    assert missing is not None
+    assert [problem.split(" ")[0] for problem in missing] == ["java", "mvn", "go"]
+    elsewhere = {"kafka_bootstrap_servers": "192.0.2.1:9092", "influxdb_url": "http://192.0.2.1:8086"}
+    assert missing_tools(here.model_copy(update=elsewhere)) is None
 
 
 def test_fetched_programs_need_neither_maven_nor_go(path_with: Path, stack: object) -> None:

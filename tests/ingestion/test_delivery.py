@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from prometheus_client import REGISTRY
 
 from ingestion import delivery as delivery_module
 from ingestion.delivery import Delivery, Way
@@ -123,6 +124,12 @@ def numbers(kafka: Kafka) -> list[int]:
     return [int(value) for value in kafka.log]
 
 
+def errors(reason: str) -> float:
+    """Return how many failures of the door have been counted with this reason."""
+    labels = {"stage": "ingestion", "reason": reason}
+    return REGISTRY.get_sample_value("analytics_pipeline_errors_total", labels) or 0.0
+
+
 def left(folder: Path) -> list[Path]:
     """Return the files that the spool still has."""
     return list(folder.iterdir())
@@ -135,11 +142,13 @@ def test_what_comes_during_an_outage_reaches_the_log_in_order_before_what_comes_
     async def test(kafka: Kafka, folder: Path) -> None:
         async with running(kafka, folder) as delivery:
             assert await send(delivery, 0) == [True]
+            before = errors("kafka_away")
             kafka.away = True
             for first in range(1, 401, size):
                 assert all(await send(delivery, *range(first, first + size)))
             assert numbers(kafka) == [0]
             assert delivery.way is Way.SPOOL
+            assert errors("kafka_away") == before + 1
             kafka.away = False
             tasks = []
             for number in range(401, 600):
@@ -210,8 +219,10 @@ def test_with_no_room_anywhere_nothing_is_safe(tmp_path: Path) -> None:
     async def test(kafka: Kafka, folder: Path) -> None:
         kafka.away = True
         async with running(kafka, folder, limit=100) as delivery:
+            before = errors("spool_full")
             safe = [(await send(delivery, number))[0] for number in range(20)]
             assert 0 < sum(safe) < 20
+            assert errors("spool_full") == before + safe.count(False)
             kafka.away = False
             await eventually(lambda: delivery.way is Way.KAFKA)
             assert numbers(kafka) == [number for number in range(20) if safe[number]]

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from deploy.local.addresses import free_ports
-from operations import cli
 from operations.rules import iso
 from tests.operations.letters import command, event, letter, lines, listed, now, put, send
 from tests.sinks.results import visit
@@ -15,6 +13,7 @@ from tests.support import wait
 from tests.support.exactness import observe
 from tests.support.kafka_log import read_log
 from tests.support.parts import running
+from tidemark.cli import app
 from tidemark.events import FUTURE_TIMESTAMP, INVALID_FIELD, LATE, REFUSED, UNDECODABLE
 from tidemark.results import PAGE_VIEWS_PER_SECOND, encode
 from tidemark.settings import Settings
@@ -150,8 +149,6 @@ def test_a_record_whose_partition_is_gone_fails_and_is_not_marked(settings: Sett
     ],
 )
 def test_wrong_usage_ends_with_2(words: list[str]) -> None:
-    app = typer.Typer()
-    cli.mount(app)
     result = CliRunner().invoke(app, ["dead-letters", *words], env={"COLUMNS": "300", "TERM": "dumb"})
     assert result.exit_code == 2
     assert "expected" in result.output or "--limit" in result.output

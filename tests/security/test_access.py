@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not say what it exports
+    AclBinding,
     AclBindingFilter,
     AclOperation,
     AclPermissionType,
@@ -21,13 +23,18 @@ from pydantic import SecretStr
 
 from deploy.access import create_access
 from deploy.local.errors import StackError
+from deploy.local.provision import create_topics
 from deploy.local.stack import LocalStack
+from operations.doctor import access as doctor_access
+from operations.doctor.app import examine
+from operations.doctor.findings import Finding
+from operations.doctor.store import store
 from sinks.app import GROUP as SINK_GROUP
 from streams.app import GROUP as STREAMS_GROUP
 from tests.ingestion.made import page_view
 from tests.ingestion.sending import url
 from tests.ingestion.test_ingest import ask
-from tests.security.secured import ADMIN, secure_address, secured_stack
+from tests.security.secured import ADMIN, make_certificates, secure_address, secured_stack
 from tests.sinks.store import rows
 from tests.support import wait
 from tests.support.exactness import missing, observe, wait_until_exact
@@ -38,7 +45,7 @@ from tidemark.influxdb import influxdb_config
 from tidemark.kafka import client_config
 from tidemark.rights import RIGHTS, AccessRefused, user_of
 from tidemark.settings import Settings
-from tidemark.topics import ALERTS, EVENTS, METRICS, PARTIALS, SESSIONS
+from tidemark.topics import ALERTS, ALL, BOTS, EVENTS, METRICS, PARTIALS, SESSIONS
 
 STREAMS, SINK, DOOR, GATEWAY = ("streams", "run"), ("sink", "influxdb"), ("ingest",), ("gateway",)
 SENT = 3_000
@@ -222,12 +229,90 @@ def test_a_sink_whose_right_is_taken_away_ends_and_one_that_is_started_again_goe
         again.wait_until(lambda: again.logged("partitions assigned"))
 
 
+# ---- The doctor
+
+
+def found(settings: Settings) -> dict[str, Finding]:
+    return {each.check: each for each in examine(settings, lambda _: None).findings}
+
+
+def test_the_doctor_sees_everything_as_the_operator(secured: Secured) -> None:
+    told = found(secured.of("operator"))
+    assert told["kafka rights"].found == "user tidemark-operator has those of the operator"
+    assert told["kafka version, broker 1"].found == "4.1 or newer"
+    topics = [f"topic {secured.admin.topic(topic.name)}" for topic in ALL]
+    seen = ("kafka", "kafka rights", *topics, "influxdb token", f"bucket {secured.admin.influxdb_bucket}")
+    assert {check: told[check] for check in seen if told[check].level != "ok"} == {}
+    # Nobody reads here; that it is known takes a right of each group.
+    assert {told[f"group {group}"].found.partition(";")[0] for group in (STREAMS_GROUP, SINK_GROUP)} == {"nobody reads"}
+    assert not [each for each in told.values() if "looked at" in each.found and each.check != "checkpoints"]
+    assert not [secret for secret in secured.all_secrets() if secret in str(told)]
+
+
+def test_the_doctor_says_what_to_do_when_kafka_does_not_let_it_in(secured: Secured, tmp_path: Path) -> None:
+    another, _ = make_certificates(tmp_path)
+    wrong = secured.of("operator", password="of-somebody-else")
+    untrusted = secured.of("operator").model_copy(update={"kafka_ca_certificate": another})
+    with ThreadPoolExecutor() as both:
+        password, certificate = (told["kafka"] for told in both.map(found, (wrong, untrusted)))
+    assert (password.level, certificate.level) == ("problem", "problem")
+    assert (
+        "does not let user tidemark-operator in: check TIDEMARK_KAFKA_USERNAME, TIDEMARK_KAFKA_PASS" in password.found
+    )
+    assert "no TLS with Kafka at " in certificate.found
+    assert "check TIDEMARK_KAFKA_CA_CERTIFICATE" in certificate.found
+    assert "docs/security.md" in password.todo
+
+
+def test_the_doctor_names_a_right_that_is_missing_and_looks_at_the_rest(taken: Secured) -> None:
+    settings = taken.of("operator")
+    take_away(taken, "operator", "TOPIC", BOTS.name, "DESCRIBE_CONFIGS")
+    take_away(taken, "operator", "GROUP", SINK_GROUP, "DESCRIBE")
+    missing = f"it may not DESCRIBE_CONFIGS topic {BOTS.name}, DESCRIBE group {SINK_GROUP};"
+    wait.until(lambda: missing in next(doctor_access.rights(settings)).found, 10.0)
+    told = found(settings)
+    assert (told["kafka rights"].level, "tidemark access create" in told["kafka rights"].todo) == ("problem", True)
+    unseen = {"topic bot-events", "group influxdb-sink"}
+    assert {check for check, each in told.items() if each.found == "not looked at: a right is missing"} == unseen
+    assert told[f"group {STREAMS_GROUP}"].found.startswith("nobody reads")
+
+
+def test_the_doctor_says_that_a_token_may_not_read(secured: Secured) -> None:
+    [token] = [each for each in store(secured.of("sink")) if each.check == "influxdb token"]
+    assert (token.level, token.found[:12]) == ("problem", "refused: 403")
+    assert "TIDEMARK_INFLUXDB_TOKEN" in token.todo
+
+
 def test_a_stack_uses_secured_servers_and_starts_none_where_it_is_not_let_in(secured: Secured) -> None:
     stack = LocalStack(secured.of("streams"))
     stack.start()
     assert stack.started == []
     with pytest.raises(StackError, match=r"no Kafka at .* lets user tidemark-streams in"):
         LocalStack(secured.of("streams", password="of-somebody-else")).start()
+
+
+def test_who_may_create_and_see_topics_can_make_them(secured: Secured) -> None:
+    """As the chart's user of Strimzi for `tidemark init` may."""
+    beside = secured.of("simulator").model_copy(update={"topic_prefix": "eu."})
+    with pytest.raises(StackError, match=r"topic eu\..* cannot be created"):
+        create_topics(beside)
+    may = [
+        AclBinding(
+            ResourceType.TOPIC,
+            beside.topic_prefix,
+            ResourcePatternType.PREFIXED,
+            f"User:{beside.kafka_username}",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
+        )
+        for operation in (AclOperation.CREATE, AclOperation.DESCRIBE)
+    ]
+    admin = AdminClient(client_config(secured.admin))
+    for given in admin.create_acls(may).values():
+        given.result()
+    assert len(create_topics(beside)) == len(ALL)
+    assert create_topics(beside) == []
 
 
 # ---- InfluxDB

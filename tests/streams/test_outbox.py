@@ -5,9 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
+from prometheus_client import REGISTRY
 
 from deploy.local.addresses import free_ports
+from streams.app import build_app
 from streams.outbox import Outbox
+from tests.support import wait
+from tidemark.settings import Settings
 
 
 @pytest.fixture
@@ -40,3 +44,14 @@ def test_a_record_that_is_offered_is_not_waited_for(producer: Producer) -> None:
     outbox = Outbox(producer, str)
     outbox.offer("early", b"key", b"value", 0)
     assert is_settled(outbox)
+
+
+def test_what_a_broker_that_is_away_does_to_a_worker_is_counted() -> None:
+    _, outbox = build_app(Settings(kafka_bootstrap_servers=f"127.0.0.1:{free_ports()}"))
+    labels = {"stage": "streams", "reason": "_ALL_BROKERS_DOWN"}
+
+    def counted() -> bool:
+        assert is_settled(outbox)  # which is when a worker hears of errors
+        return bool(REGISTRY.get_sample_value("analytics_pipeline_errors_total", labels))
+
+    wait.until(counted, 10.0, lambda: "no error was counted")

@@ -99,6 +99,10 @@ def test_above_the_parts_stand_the_addresses_of_the_dashboard_and_the_others(sta
     stage.watched.others = [("shop", "http://127.0.0.1:2/"), ("prometheus", "http://127.0.0.1:3/")]
     shown = drawn(stage.watched, 100, 40)[-2].strip()
     assert shown.endswith("  shop http://127.0.0.1:2/  prometheus http://127.0.0.1:3/")
+    *_, above, below, parts = drawn(stage.watched, 60, 40)
+    assert above.strip().endswith("shop http://127.0.0.1:2/")
+    assert below.strip() == "prometheus http://127.0.0.1:3/"
+    assert "kafka" in parts
 
 
 def test_strangers_texts_cannot_steer_the_terminal(stage: Stage) -> None:

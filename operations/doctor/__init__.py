@@ -1,0 +1,1 @@
+"""What ``tidemark doctor`` looks at; nothing here writes."""
