@@ -89,7 +89,7 @@ def check(log: list[LogRecord], cuts: Sequence[int], sizes: Sequence[int], chanc
     assert (seen.accepted, seen.duplicates) == (expected.accepted, expected.duplicates)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     logs(partitions=1, longest=25),
     st.lists(st.integers(0, 60), min_size=1, max_size=2),
