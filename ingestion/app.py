@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, Producer
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, SSLProtocols
@@ -36,9 +37,11 @@ from ingestion.salts import Salts
 from ingestion.spool import Spool, spooled_bytes
 from ingestion.steps import Rules
 from ingestion.telling import Telling
+from ingestion.tracing import TracedDoor
 from monitoring.event_loop import watch_event_loop
 from monitoring.metrics import INGESTION, INGESTION_SPOOL_BYTES, INGESTION_SPOOL_LIMIT
 from monitoring.serving import serve_metrics
+from monitoring.traces import open_traces
 from tidemark.access import check_access
 from tidemark.influxdb import influxdb_config, read_ledger
 from tidemark.kafka import producer_config
@@ -46,6 +49,9 @@ from tidemark.logs import configure_logging, get_logger
 from tidemark.rights import AccessRefused
 from tidemark.settings import Settings
 from tidemark.topics import BOTS, DOOR_COUNTS, EVENTS, Topic
+
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
 
 log = get_logger("ingestion.app")
 
@@ -77,7 +83,7 @@ class Application:
     def __init__(self, settings: Settings, rates: memoryview) -> None:
         self._settings = settings
         self._rates = rates
-        self._door: Door | None = None
+        self._door: Door | TracedDoor | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or follow the server's life."""
@@ -104,7 +110,7 @@ class Application:
 
 
 @asynccontextmanager
-async def open_door(settings: Settings, rates: memoryview) -> AsyncIterator[Door]:
+async def open_door(settings: Settings, rates: memoryview) -> AsyncIterator[Door | TracedDoor]:
     """Give a door that works while the context lasts. Raises OSError or KeyFileError if its files cannot be used.
 
     ``rates`` are two tables for the buckets of sites and addresses, which all workers share.
@@ -118,12 +124,14 @@ async def open_door(settings: Settings, rates: memoryview) -> AsyncIterator[Door
     counts = Counts(keys.knows)
     telling = Telling(counts, counts_delivery.deliver)
     ledgers = Ledgers(_ledger_reader(settings))
-    door = _door(settings, keys, salts, delivery, counts, ledgers, Readiness(delivery, counts_delivery), rates)
+    traces = open_traces(INGESTION, settings)
+    readiness = Readiness(delivery, counts_delivery)
+    door = _door(settings, keys, salts, delivery, counts, ledgers, readiness, rates, traces)
     agent("Mozilla/5.0 (X11; Linux x86_64)")  # the first one takes half a second
     work = asyncio.create_task(_work(settings, delivery, counts_delivery, telling, keys, salts, folder / "spool"))
     work.add_done_callback(_end_if_failed)
     try:
-        yield door
+        yield door if traces is None else TracedDoor(door, traces)
     finally:
         ledgers.close()
         with suppress(TimeoutError):
@@ -134,6 +142,8 @@ async def open_door(settings: Settings, rates: memoryview) -> AsyncIterator[Door
         await asyncio.wait([work])
         delivery.close()
         counts_delivery.close()
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
 
 
 def _delivery(settings: Settings, folder: Path, most_bytes: int, *topics: Topic) -> Delivery:
@@ -160,6 +170,7 @@ def _door(
     ledgers: Ledgers,
     readiness: Readiness,
     rates: memoryview,
+    traces: "Traces | None",
 ) -> Door:
     rules = Rules(
         max_event_bytes=settings.ingestion_max_event_bytes,
@@ -180,7 +191,7 @@ def _door(
     address_rates = Rates(settings.ingestion_rate_per_address, rates[TABLE_BYTES:])
     memory = Memory(settings.ingestion_max_memory_bytes)
     files = served(settings.ingestion_tracker, settings.ingestion_pages)
-    return Door(bounds, rules, keys, address_rates, delivery, memory, counts, files, ledgers, readiness)
+    return Door(bounds, rules, keys, address_rates, delivery, memory, counts, files, ledgers, readiness, traces)
 
 
 async def _work(

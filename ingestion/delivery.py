@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -12,6 +14,9 @@ from ingestion.records import Record
 from ingestion.spool import Segment, Spool, SpoolFullError
 from monitoring.metrics import ERRORS, INGESTION
 from tidemark.logs import get_logger
+
+if TYPE_CHECKING:
+    from monitoring.spans import Sending
 
 log = get_logger("ingestion.delivery")
 
@@ -27,6 +32,7 @@ _ANY_PARTITION = -1
 
 #: Called with the producer's error callback; makes a new producer.
 Connect = Callable[[Callable[[KafkaError], None]], Producer]
+Report = Callable[[KafkaError | None, Message], None]
 
 
 class _Wave:
@@ -89,12 +95,19 @@ class Delivery:
         """How much waits in the spool."""
         return self._spool.size
 
-    async def deliver(self, records: list[Record]) -> list[bool]:
-        """Return, for each record, whether it is safe; those that are not may be sent again by whoever sent them."""
+    def topic_of(self, record: Record) -> str:
+        """Return the topic of a record by its name on the broker."""
+        return self._prefix + record[0]
+
+    async def deliver(self, records: list[Record], sending: "Sending | None" = None) -> list[bool]:
+        """Return, for each record, whether it is safe; those that are not may be sent again by whoever sent them.
+
+        ``sending``: the span of the records, which end their trace if they go to disk.
+        """
         while self._turning is not None:
             await self._turning.wait()
         if self.way is Way.KAFKA:
-            unsafe = await self._produce(records)
+            unsafe = await self._produce(records, sending)
             if not unsafe:
                 return [True] * len(records)
             self._go_to_spool(self._why)
@@ -109,10 +122,10 @@ class Delivery:
                 safe[index] = False
         return safe
 
-    async def _produce(self, records: list[Record]) -> list[int]:
+    async def _produce(self, records: list[Record], sending: "Sending | None" = None) -> list[int]:
         """Return which of the records are not acknowledged."""
         wave = _Wave(len(records), time.monotonic())
-        taken = self._hand_over(records, wave)
+        taken = self._hand_over(records, wave, sending)
         if taken:
             self._waves[wave] = None
             self._busy.set()
@@ -121,9 +134,11 @@ class Delivery:
         self._why = wave.why or self._why
         return [index for index, record in enumerate(records) if index >= taken or record[2] in failed]
 
-    def _hand_over(self, records: list[Record], wave: _Wave) -> int:
+    def _hand_over(self, records: list[Record], wave: _Wave, sending: "Sending | None") -> int:
         """Return how many of the records, from the first on, the producer has taken."""
-        produce, prefix, report = self._producer.produce, self._prefix, wave.report
+        produce, prefix, report = self._producer.produce, self._prefix, cast(Report, wave.report)
+        if sending is not None:
+            produce, report = partial(produce, headers=[sending.header]), sending.reporting(report)
         taken = 0
         try:
             for topic, key, value in records:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from prometheus_client import Counter
@@ -27,6 +28,9 @@ from monitoring.serving import exposition
 from tidemark.events import encode_event
 from tidemark.logs import get_logger
 
+if TYPE_CHECKING:
+    from monitoring.spans import Sending, Traces
+
 log = get_logger("ingestion.door")
 
 #: When an event that could not be kept may come again (s).
@@ -35,7 +39,7 @@ RETRY_S = 5.0
 _AT_A_TIME = 250
 _CORS = (
     (b"access-control-allow-methods", b"POST, GET"),
-    (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
+    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, traceparent"),
     (b"access-control-max-age", b"86400"),
 )
 _LOOK = ("GET", "HEAD")
@@ -72,6 +76,7 @@ class Door:
         files: Mapping[str, Response],
         ledgers: Ledgers,
         readiness: Readiness,
+        traces: "Traces | None" = None,
     ) -> None:
         self._bounds = bounds
         self._rules = rules
@@ -82,6 +87,7 @@ class Door:
         self._counts = counts
         self._ledgers = ledgers
         self._readiness = readiness
+        self._traces = traces
         pages = Pages()
         self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
             **{path: (_LOOK, partial(_given, response)) for path, response in files.items()},
@@ -217,7 +223,7 @@ class Door:
                 refused[index] = why
             if index % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
-        safe = await self._delivery.deliver(records) if records else []
+        safe = await self._delivery.deliver(records, self._sending(arrivals, records)) if records else []
         if any(safe):
             _LATENCY.observe(time.monotonic() - arrivals[0].sender.now)
         left = iter(safe)
@@ -227,6 +233,13 @@ class Door:
             for arrival, outcome in zip(arrivals, outcomes, strict=True)
         )
         return outcomes
+
+    def _sending(self, arrivals: list[Arrival], records: list[Record]) -> "Sending | None":
+        """Return the span of a sampled request's records."""
+        if self._traces is None:
+            return None
+        topic = self._delivery.topic_of(records[0])
+        return self._traces.send_served(topic, (arrival.site for arrival in arrivals), len(records))
 
     def _record(self, arrival: Arrival) -> Record:
         """Return the record of an event that has passed all steps. Raises Rejected."""

@@ -14,6 +14,8 @@ from confluent_kafka import Producer
 from rich.console import Console
 
 from monitoring.metrics import EVENTS as RECORDS
+from monitoring.metrics import SIMULATOR
+from monitoring.traces import open_traces
 from simulator.faults import Faults
 from simulator.manifest import Tally, write_atomically
 from simulator.pacing import MaxSpeed, Pacer, Punctuality
@@ -85,6 +87,7 @@ class Run:
         self._stop = stop
         self._tally = Tally()
         self._punctuality = Punctuality()
+        self._traces = open_traces(SIMULATOR, settings)
         self._sender = self._connect(settings)
         self._progress = Progress(console, self._tally, self._punctuality, time.monotonic)
         self._plan: Plan | None = None
@@ -104,6 +107,7 @@ class Run:
             connection,
             time.monotonic,
             self._beat,
+            self._traces,
         )
 
     def execute(self) -> bool:
@@ -120,6 +124,8 @@ class Run:
             self._ended = time.monotonic()
             self._export()
             self._write_manifest(ended_at=_now_ms())
+            if self._traces is not None:
+                self._traces.close()
         return self._tally.acknowledged == self._tally.sent
 
     def _send_all(self) -> None:

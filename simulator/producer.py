@@ -3,16 +3,21 @@
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from simulator.manifest import Tally
 from simulator.pacing import Clock, Punctuality
 from simulator.plan import Record
+from simulator.tracing import traced
 from tidemark.access import is_refusal
 from tidemark.kafka import ClientConfig, OnError, producer_config
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
+
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
 
 log = get_logger("simulator")
 
@@ -89,8 +94,10 @@ class Sender:
         connection: Connection,
         clock: Clock,
         beat: Callable[[], None],
+        traces: "Traces | None" = None,
     ) -> None:
         self._producer = producer
+        self._produce = producer.produce if traces is None else traced(producer.produce, traces)
         self._topic = topic
         self._tally = tally
         self._punctuality = punctuality
@@ -144,7 +151,7 @@ class Sender:
 
     def _hand_over(self, records: list[Record], report: Report) -> int:
         """Return how many of the records, from the first on, have found room in the producer's queue."""
-        produce, topic = self._producer.produce, self._topic
+        produce, topic = self._produce, self._topic
         taken = 0
         try:
             for record in records:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import faust
 from confluent_kafka import KafkaError, Producer
@@ -24,6 +24,9 @@ from tidemark.logs import get_logger
 from tidemark.rights import STREAMS_GROUP
 from tidemark.settings import Settings
 from tidemark.topics import EVENTS, PARTIALS
+
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
 
 log = get_logger("streams.app")
 
@@ -93,7 +96,7 @@ class StreamsApp(faust.App):
         os._exit(1)
 
 
-def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
+def build_app(settings: Settings, traces: "Traces | None" = None) -> tuple[StreamsApp, Outbox]:
     """Return the app of a worker and its outbox, which is to be closed at the end."""
     app = StreamsApp(
         settings.topic(GROUP),
@@ -117,7 +120,7 @@ def build_app(settings: Settings) -> tuple[StreamsApp, Outbox]:
     outbox = Outbox(producer, settings.topic)
     reader = LogReader(settings, patience_seconds=POSITIONS_SECONDS)
     checkpoints = Checkpoints(settings, GROUP, reader)
-    app.worker = worker = StreamsWorker(settings, outbox, Ticker(settings), checkpoints, reader)
+    app.worker = worker = StreamsWorker(settings, outbox, Ticker(settings), checkpoints, reader, traces)
     _add_agents(app, settings)
     Watchdog(settings, worker.saving.standing, app.die).start()
     return app, outbox

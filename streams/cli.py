@@ -64,6 +64,7 @@ def run() -> None:
     # broker goes away: its metadata task ends silently, and every later commit and heartbeat waits for it for ever.
     from monitoring.metrics import STREAMS
     from monitoring.serving import serve_metrics
+    from monitoring.traces import open_traces
     from streams.app import build_app
     from streams.stopping import StreamsProcess
     from tidemark.access import check_access
@@ -78,14 +79,15 @@ def run() -> None:
     serve_metrics(STREAMS, settings.metrics_host, settings.metrics_port)
     check_access(settings, "streams")
     (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)
-    app, outbox = build_app(settings)
+    traces = open_traces(STREAMS, settings)
+    app, outbox = build_app(settings, traces)
     # The windows' state forms no cycles, and looking through millions of visits for some takes a tenth of the time.
     # Those of the libraries are few: they are looked for rarely.
     gc.freeze()
     gc.set_threshold(100_000, 50, 1_000)
     # The thread that fetches wants the interpreter for a moment at each step: it is not to wait 5 ms for each of them.
     sys.setswitchinterval(0.001)
-    StreamsProcess(app, outbox).run()
+    StreamsProcess(app, outbox, traces).run()
 
 
 def inspect(json: Json = False) -> None:

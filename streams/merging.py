@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from monitoring import metrics
 from streams.freshness import Newest
 from streams.outbox import Outbox, Sent
+from streams.tracing import Carrier
 from streams.windows import partials
 from streams.windows.checkpoint import Changes
 from streams.windows.merge import MergeWindows
@@ -18,6 +20,9 @@ from tidemark.results import DeadLetter, MetricUpdate
 from tidemark.settings import Settings
 from tidemark.topics import DEAD_LETTERS, METRICS, NEWEST_EVENT_HEADER, PARTIALS
 
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
+
 
 class MergeStage:
     """The ``metric-partials`` partitions this worker owns."""
@@ -25,7 +30,7 @@ class MergeStage:
     name = "merge"
     topic = PARTIALS
 
-    def __init__(self, settings: Settings, outbox: Outbox) -> None:
+    def __init__(self, settings: Settings, outbox: Outbox, traces: "Traces | None" = None) -> None:
         self._outbox = outbox
         self._sources = settings.event_partitions
         #: Where its checkpoints begin in ``stream-checkpoints``: after the source partitions'.
@@ -34,6 +39,7 @@ class MergeStage:
         self._lateness_ms = settings.lateness_ms
         self._latency = metrics.LATENCY.labels(self.name)
         self._newest = Newest()
+        self._carrier = Carrier(traces, *map(settings.topic, (PARTIALS.name, METRICS.name))) if traces else None
 
     def open(self, partition: int, entries: Mapping[bytes, bytes], start: int) -> MergeWindows:
         """Begin a partition where its checkpoint stands; without one with empty state, at the start of its log.
@@ -60,10 +66,13 @@ class MergeStage:
         """Forget a partition that is another worker's now."""
         self.partitions.pop(partition, None)
         self._newest.forget(partition)
+        if self._carrier is not None:
+            self._carrier.forget(partition)
 
     def process(self, partition: int, records: Sequence[Record]) -> None:
         """Take the next records of a partition and send what is final."""
         windows = self.partitions[partition]
+        since_ns = time.time_ns()
         for record in records:
             windows.offset = record.offset + 1
             if record.headers:
@@ -80,12 +89,14 @@ class MergeStage:
                 windows.progress(message.partition, message.progress)
             else:
                 windows.add(message)
-        for final in self._records(self._timed(windows.finals()), "final"):
+                if record.headers and self._carrier is not None:
+                    self._carrier.taken(partition, record, message.site, message.newest_pane(), since_ns)
+        for final in self._records(partition, self._timed(windows.finals()), "final"):
             self._outbox.send(*final)
 
     def early(self, partition: int, sites: int) -> Iterator[Sent]:
         """Yield early results of at most so many sites with news, in turn; they are to be sent."""
-        for record in self._records(self.partitions[partition].early(sites), "early"):
+        for record in self._records(partition, self.partitions[partition].early(sites), "early"):
             yield record
             self._newest.told(partition)
 
@@ -93,7 +104,7 @@ class MergeStage:
         """Send early results; markers and checkpoints do not wait for their delivery."""
         headers = self._newest.headers()
         for record in records:
-            self._outbox.offer(*record, headers)
+            self._outbox.offer(*record, headers=headers)
             headers = None
 
     def _take_newest(self, partition: int, record: Record) -> None:
@@ -124,11 +135,14 @@ class MergeStage:
         metrics.EVENTS.labels(self.name, letter.reason.lower()).inc()
         metrics.DEAD_LETTERS.labels(self.name, letter.reason.lower()).inc()
 
-    def _records(self, updates: Iterable[MetricUpdate], outcome: str) -> Iterator[Sent]:
+    def _records(self, partition: int, updates: Iterable[MetricUpdate], outcome: str) -> Iterator[Sent]:
         now = time.time_ns() // 1_000_000
         count = 0
         for update in updates:
             update.emitted_at = now
-            yield METRICS.name, update.key(), results.encode(update), update.partition(METRICS.partitions)
+            sending = None
+            if self._carrier is not None:
+                sending = self._carrier.first_result(partition, update.site_id, update.window_end)
+            yield METRICS.name, update.key(), results.encode(update), update.partition(METRICS.partitions), sending
             count += 1
         metrics.EVENTS.labels(self.name, outcome).inc(count)

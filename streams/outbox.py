@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from tidemark.logs import get_logger
+
+if TYPE_CHECKING:
+    from monitoring.spans import Sending
 
 log = get_logger("streams.outbox")
 
@@ -13,8 +17,8 @@ log = get_logger("streams.outbox")
 POLL_SECONDS = 0.002
 QUEUE_FULL_SECONDS = 0.1
 
-#: What is sent: topic, key, value, partition (−1: the key decides).
-Sent = tuple[str, bytes | None, bytes, int]
+#: What is sent: topic, key, value, partition (−1: the key decides), and its span if it belongs to a trace.
+Sent = tuple[str, bytes | None, bytes, int, "Sending | None"]
 Headers = list[tuple[str, str | bytes | None]]
 
 Delivered = Callable[[KafkaError | None, Message], None]
@@ -35,7 +39,13 @@ class Outbox:
         self._settling = asyncio.Lock()
 
     def send(
-        self, topic: str, key: bytes | None, value: bytes, partition: int = -1, headers: Headers | None = None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        partition: int = -1,
+        sending: "Sending | None" = None,
+        headers: Headers | None = None,
     ) -> None:
         """Send a record; without a partition the key decides. Blocks while the producer's queue is full."""
         count = self._unacknowledged
@@ -46,13 +56,19 @@ class Outbox:
             if error is not None:
                 self._failed = error
 
-        self._produce(topic, key, value, partition, headers, delivered)
+        self._produce(topic, key, value, partition, sending, headers, delivered)
 
     def offer(
-        self, topic: str, key: bytes | None, value: bytes, partition: int, headers: Headers | None = None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        partition: int,
+        sending: "Sending | None" = None,
+        headers: Headers | None = None,
     ) -> None:
         """Send a record that may be lost: nobody waits for it, and it is no failure if it never arrives."""
-        self._produce(topic, key, value, partition, headers, None)
+        self._produce(topic, key, value, partition, sending, headers, None)
 
     def _produce(
         self,
@@ -60,9 +76,12 @@ class Outbox:
         key: bytes | None,
         value: bytes,
         partition: int,
+        sending: "Sending | None",
         headers: Headers | None,
         delivered: Delivered | None,
     ) -> None:
+        if sending is not None:
+            headers, delivered = [*(headers or ()), sending.header], sending.reporting(delivered)
         while True:
             try:
                 self._producer.produce(

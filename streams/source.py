@@ -4,10 +4,12 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from monitoring import metrics
 from streams.freshness import Newest, Waiting
 from streams.outbox import Outbox, Sent
+from streams.tracing import Carrier
 from streams.windows import partials
 from streams.windows.checkpoint import Changes, StateError
 from streams.windows.output import Output
@@ -18,6 +20,9 @@ from tidemark.results import DeadLetter
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, DEAD_LETTERS, EVENTS, PARTIALS, SESSIONS
 
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
+
 
 class SourceStage:
     """The source partitions this worker owns, and what it owes the merge."""
@@ -27,7 +32,7 @@ class SourceStage:
     #: Where its checkpoints begin in ``stream-checkpoints``.
     first_checkpoint = 0
 
-    def __init__(self, settings: Settings, outbox: Outbox) -> None:
+    def __init__(self, settings: Settings, outbox: Outbox, traces: "Traces | None" = None) -> None:
         self._settings = settings
         self._outbox = outbox
         self.partitions: dict[int, PartitionWindows] = {}
@@ -35,6 +40,7 @@ class SourceStage:
         self._progress: dict[int, list[tuple[int, int]]] = {}
         self._waiting = Waiting(metrics.LATENCY.labels(self.name))
         self._newest = Newest()
+        self._carrier = Carrier(traces, *map(settings.topic, (EVENTS.name, PARTIALS.name))) if traces else None
 
     def open(self, partition: int, entries: Mapping[bytes, bytes], start: int) -> PartitionWindows:
         """Begin a partition where its checkpoint stands; without one with empty state, at the start of its log.
@@ -67,6 +73,8 @@ class SourceStage:
         self._progress.pop(partition, None)
         self._waiting.forget(partition)
         self._newest.forget(partition)
+        if self._carrier is not None:
+            self._carrier.forget(partition)
 
     def process(self, partition: int, records: Sequence[Record]) -> None:
         """Take the next records of a partition and send what is final.
@@ -79,7 +87,10 @@ class SourceStage:
                 f"{self._settings.topic(EVENTS.name)}-{partition} goes on from another topic, and its checkpoint is "
                 "missing: `tidemark grow` has not finished; run it again"
             )
+        since_ns = time.time_ns()
         out = windows.feed(records)
+        if self._carrier is not None:
+            self._carrier.judged(partition, records, out.dead, since_ns)
         self._send(out)
         if out.partials:
             self._waiting.told(partition)
@@ -103,7 +114,7 @@ class SourceStage:
         """Send early partials. The counts in them are not told again, so they must not be lost."""
         headers = self._newest.headers()
         for record in records:
-            self._outbox.send(*record, headers)
+            self._outbox.send(*record, headers=headers)
             headers = None
 
     def take_progress(self) -> dict[int, list[tuple[int, int]]]:
@@ -133,8 +144,11 @@ class SourceStage:
             self._outbox.send(DEAD_LETTERS.name, record.key, results.encode(letter))
 
     def _records(self, partial: partials.SitePartial) -> Iterator[Sent]:
+        sending = None
+        if self._carrier is not None and partial.panes:
+            sending = self._carrier.first_result(partial.partition, partial.site, partial.newest_pane())
         for chunk in partial.chunks():
-            yield PARTIALS.name, partial.site.encode(), partials.encode(chunk), -1
+            yield PARTIALS.name, partial.site.encode(), partials.encode(chunk), -1, sending if chunk.panes else None
 
     def _count(self, out: Output) -> None:
         metrics.EVENTS.labels(self.name, "accepted").inc(out.accepted)

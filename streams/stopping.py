@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from threading import Timer
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import faust
 
 from streams.outbox import Outbox
 from tidemark.logs import get_logger
+
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
 
 log = get_logger("streams.stopping")
 
@@ -29,9 +32,10 @@ class StreamsProcess(faust.Worker):
     way: results that are not acknowledged come again from the events that are read again.
     """
 
-    def __init__(self, app: faust.App, outbox: Outbox) -> None:
+    def __init__(self, app: faust.App, outbox: Outbox, traces: "Traces | None") -> None:
         super().__init__(app, override_logging=False, redirect_stdouts=False, quiet=True)
         self._outbox = outbox
+        self._traces = traces
         deadline = Timer(STOP_SECONDS, self._end_now)
         deadline.daemon = True
         self._deadlines = [deadline]
@@ -71,6 +75,8 @@ class StreamsProcess(faust.Worker):
 
     def _end(self, *, in_order: bool, within: float) -> NoReturn:
         acknowledged = self._outbox.close(within)
+        if self._traces is not None:
+            self._traces.close(within)
         # The interpreter's own end would wait for threads of Faust and librdkafka, and those for the broker.
         os._exit(0 if acknowledged and in_order else 1)
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faust.types import TP
 
@@ -20,6 +20,9 @@ from streams.ticker import Ticker
 from streams.windows.partition import NO_WATERMARK, PartitionWindows
 from tidemark.logs import get_logger
 from tidemark.settings import Settings
+
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
 
 #: A stage's early results take at most this share of a worker's time: the interval between them widens under load. What
 #: they cost is CPU time: where others want the cores too, time on the clock would make them rest several times as long.
@@ -44,10 +47,16 @@ class StreamsWorker:
     """The state of the partitions this process owns. Everything runs on one event loop."""
 
     def __init__(
-        self, settings: Settings, outbox: Outbox, ticker: Ticker, checkpoints: Checkpoints, reader: LogReader
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        ticker: Ticker,
+        checkpoints: Checkpoints,
+        reader: LogReader,
+        traces: "Traces | None",
     ) -> None:
-        self.source = SourceStage(settings, outbox)
-        self.merging = MergeStage(settings, outbox)
+        self.source = SourceStage(settings, outbox, traces)
+        self.merging = MergeStage(settings, outbox, traces)
         self._stages: dict[str, Stage] = {
             settings.topic(stage.topic.name): stage for stage in (self.source, self.merging)
         }

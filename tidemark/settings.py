@@ -140,6 +140,15 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(None, ge=0, le=65535, description="Serve Prometheus metrics here.")
 
+    traces_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="A collector's OTLP/HTTP address, as http://127.0.0.1:4318; none: off.",
+    )
+    traces_sampling: float = Field(
+        0.01, ge=0, le=1, description="The share of events that begin a trace; those that belong to one go on with it."
+    )
+
     kafka_metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Brokers started here serve their metrics on loopback, from this port on."
     )

@@ -7,9 +7,10 @@ from the last minutes of the log each time it starts.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -25,6 +26,10 @@ from tidemark.settings import Settings
 from tidemark.topics import ALERTS, METRICS, NEWEST_EVENT_HEADER, SESSIONS
 from websocket_gateway.reach import trouble_in
 from websocket_gateway.session import now_ms
+from websocket_gateway.tracing import Traced
+
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
 
 LOOK_BACK_MS = 900_000
 BATCH = 500
@@ -40,10 +45,14 @@ log = get_logger("websocket_gateway.feed")
 
 
 class Came(NamedTuple):
-    """When a batch came (ms since the epoch): its oldest record, and the newest events that its records tell of."""
+    """When a batch came (ms since the epoch): its oldest record, and the newest events that its records tell of.
+
+    ``traced``: those of its records that belong to a trace.
+    """
 
     oldest_ms: int | None = None
     newest_events_ms: Sequence[int] = ()
+    traced: Sequence[Traced] = ()
 
 
 class Feed:
@@ -52,8 +61,9 @@ class Feed:
     ``trouble``: why the topics are not read, None while they are; a lost broker shows within a second.
     """
 
-    def __init__(self, settings: Settings, take: Take) -> None:
+    def __init__(self, settings: Settings, take: Take, traces: "Traces | None" = None) -> None:
         self._settings = settings
+        self._traces = traces
         self._config = client_config(settings) | {
             "group.id": settings.topic(GATEWAY_GROUP),  # the client wants a name; it never joins
             "enable.auto.commit": False,
@@ -94,9 +104,13 @@ class Feed:
         """Read until it is told to stop. Raises AccessRefused."""
         while not self._stopping.is_set():
             messages = _batch(consumer)
-            results = [result for message in messages if (result := self._decode(message)) is not None]
-            if results:
+            read_ns = time.time_ns()
+            decoded = [(message, result) for message in messages if (result := self._decode(message)) is not None]
+            if decoded:
+                results = [result for _, result in decoded]
                 came = _came(messages, self._began_ms)
+                if self._traces is not None:
+                    came = came._replace(traced=list(_traced(self._traces, decoded, read_ns, self._began_ms)))
                 asyncio.run_coroutine_threadsafe(self._take(results, came), loop).result()
 
     def _assign(self, consumer: Consumer) -> None:
@@ -148,6 +162,18 @@ def _came(messages: Sequence[Message], since_ms: int) -> Came:
     told = [dict(headers).get(NEWEST_EVENT_HEADER) for message in messages if (headers := message.headers())]
     events = [int(value) for value in told if value and value.isdigit()]
     return Came(oldest_ms if oldest_ms >= since_ms else None, [event for event in events if event >= since_ms])
+
+
+def _traced(
+    traces: "Traces", decoded: Iterable[tuple[Message, Result]], read_ns: int, since_ms: int
+) -> Iterator[Traced]:
+    """Yield what belongs to a trace and has come since then."""
+    for message, result in decoded:
+        headers = message.headers()
+        parent = traces.carried(dict(headers).items()) if headers else None
+        if parent is not None and message.timestamp()[1] >= since_ms:
+            place = str(message.topic()), message.partition() or 0, message.offset() or 0
+            yield Traced(*place, result.site_id, parent, read_ns)
 
 
 def _positions(consumer: Consumer, topic: str) -> list[TopicPartition]:

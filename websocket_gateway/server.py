@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Raw
 from websockets.exceptions import ConnectionClosed
@@ -28,6 +28,10 @@ from websocket_gateway.protocol import ErrorMessage, Hello, History, HistoryMess
 from websocket_gateway.requests import metrics_of, site_of
 from websocket_gateway.session import Session, now_ms
 from websocket_gateway.tokens import Rights
+from websocket_gateway.tracing import LastSteps
+
+if TYPE_CHECKING:
+    from monitoring.spans import Traces
 
 #: How often clients are looked at, whether they are still there and read.
 SWEEP_S = 1.0
@@ -61,9 +65,10 @@ AnySession = TypeVar("AnySession", bound=Recipient)
 class Gateway:
     """Serves a hub's state, and history from the archive. All methods belong to one event loop."""
 
-    def __init__(self, hub: Hub, archive: Archive | None = None) -> None:
+    def __init__(self, hub: Hub, archive: Archive | None = None, traces: "Traces | None" = None) -> None:
         self.hub = hub
         self._archive = archive
+        self._last_steps = LastSteps(traces) if traces else None
         self._sessions: dict[Client, Recipient] = {}
         self._news = asyncio.Event()
         self._blocked: set[Recipient] = set()
@@ -94,6 +99,8 @@ class Gateway:
         if self._oldest_ms is None:
             self._oldest_ms = came.oldest_ms
         self._events_ms += came.newest_events_ms
+        if self._last_steps is not None:
+            self._last_steps.taken(came.traced)
         self._news.set()
 
     async def handle(self, connection: Door, rights: Rights) -> None:
@@ -181,11 +188,14 @@ class Gateway:
 
     def _flush(self) -> None:
         self._news.clear()
+        since_ns = time.time_ns()
         conflated, sent_bytes = self.hub.conflated, self.hub.sent_bytes
         ready = {self._sessions[client] for client in self.hub.flush(now_ms())}
         CONFLATED.inc(self.hub.conflated - conflated)
         self._blocked = {session for session in ready | self._blocked if not session.deliver(self.hub)}
         SENT_BYTES.inc(self.hub.sent_bytes - sent_bytes)
+        if self._last_steps is not None:
+            self._last_steps.flushed([session.client for session in ready - self._blocked], since_ns)
         self._measure(bool(ready))
 
     def _measure(self, written: bool) -> None:

@@ -6,6 +6,7 @@ Its results go to the topics that the workers' would have gone to, and are the s
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from confluent_kafka import Message, Producer, murmur2
 
@@ -24,6 +25,9 @@ from tidemark.kafka import producer_config
 from tidemark.settings import Settings
 from tidemark.topics import PARTIALS, TICK_HEADER
 
+if TYPE_CHECKING:
+    from monitoring.spans import Sending
+
 #: Records that are judged together.
 TOGETHER = 2_000
 #: So long may the broker take for the results.
@@ -38,11 +42,17 @@ class LastOutbox(Outbox):
         self.partials: list[list[LogRecord]] = [[] for _ in range(PARTIALS.partitions)]
 
     def send(
-        self, topic: str, key: bytes | None, value: bytes, partition: int = -1, headers: Headers | None = None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        partition: int = -1,
+        sending: "Sending | None" = None,
+        headers: Headers | None = None,
     ) -> None:
         """Send a result, or keep a partial or a marker."""
         if topic != PARTIALS.name:
-            super().send(topic, key, value, partition, headers)
+            super().send(topic, key, value, partition, sending, headers)
             return
         target = partition if key is None else murmur2(key, PARTIALS.partitions)
         self.partials[target].append(LogRecord(len(self.partials[target]), 0, key, value, ()))

@@ -62,6 +62,10 @@ class SitePartial(Struct, tag="partial", gc=False, omit_defaults=True, kw_only=T
     countries: dict[WindowEnd, Counts] = field(default_factory=dict)
     outcomes: dict[PaneEnd, Counts] = field(default_factory=dict)
 
+    def newest_pane(self) -> int:
+        """Return the end (ms) of the newest pane it tells of, 0 without one."""
+        return max((pane.end for pane in self.panes), default=0)
+
     def chunks(self) -> Iterator["SitePartial"]:
         """Cut into records of bounded size. The one with the sums comes last, when the counts are all there."""
         if self._largest_size() <= CHUNK_BYTES:

@@ -47,6 +47,7 @@ FULL: Object = {
     "alerts": {"rules": RULES},
     "settings": {
         "TIDEMARK_LATENESS_MS": 5000,
+        "TIDEMARK_TRACES_ENDPOINT": "http://collector:4318",
         "TIDEMARK_INGESTION_SPOOL_BYTES": 4_294_967_296,
         "TIDEMARK_INGESTION_TRUSTED_PROXIES": ["10.0.0.0/8"],
         "TIDEMARK_GATEWAY_COMPRESSION": True,

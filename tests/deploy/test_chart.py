@@ -139,8 +139,8 @@ def test_what_selects_pods_selects_those_of_its_part(name: str) -> None:
 def test_a_pod_reaches_and_is_reached_by_what_it_needs(name: str, kafka: int) -> None:
     policies: Any = {key: each["spec"] for key, each in rendered(name).items() if key.startswith("NetworkPolicy")}
     ports = [port["port"] for rule in policies["NetworkPolicy/tidemark"]["egress"] for port in rule["ports"]]
-    assert ports == [53, 53, 8086, kafka]
     given = name != "secured"
+    assert ports == [53, 53, 8086, kafka, *([4318] if given else [])]
     anyone: list[Object] = [{"namespaceSelector": {}}]
     [metrics] = policies["NetworkPolicy/tidemark"]["ingress"]
     assert metrics == {"ports": [{"port": 9101}], "from": PEERS if given else anyone}

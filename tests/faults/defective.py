@@ -64,9 +64,9 @@ class _Doubled:
         self.value = head + mark + (b"1" if tail[:1] == b"0" else b"0") + tail[1:]
 
 
-def shift_one(stage: MergeStage, updates: Iterable[MetricUpdate], outcome: str) -> Iterator[Sent]:
+def shift_one(stage: MergeStage, partition: int, updates: Iterable[MetricUpdate], outcome: str) -> Iterator[Sent]:
     """Say of one window that it was another."""
-    return _records(stage, _shifted(updates) if outcome == "final" else updates, outcome)
+    return _records(stage, partition, _shifted(updates) if outcome == "final" else updates, outcome)
 
 
 def _shifted(finals: Iterable[MetricUpdate]) -> Iterator[MetricUpdate]:

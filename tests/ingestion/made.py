@@ -37,7 +37,7 @@ class Kept:
     spooled_bytes: int = 0
     why: str | None = None
 
-    async def deliver(self, records: list[Record]) -> list[bool]:
+    async def deliver(self, records: list[Record], _: object = None) -> list[bool]:
         if self.full:
             return [False] * len(records)
         self.records += records

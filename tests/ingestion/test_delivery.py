@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +25,8 @@ class Kafka:
 
     def __init__(self) -> None:
         self.log: list[bytes] = []
+        #: The headers that each record was sent with.
+        self.headers: dict[bytes, list[object]] = {}
         self.away = self.silent = False
         #: Records of which nothing is heard, not even when they are purged; ``lose`` says that they have failed.
         self.stuck: list[tuple[bytes, Callable[..., None]]] | None = None
@@ -56,10 +58,19 @@ class Producer:
         self.pending: list[tuple[bytes, Callable[..., None]]] = []
         self.room = 10_000
 
-    def produce(self, topic: str, value: bytes, key: bytes, _: int, report: Callable[..., None]) -> None:
+    def produce(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes,
+        _: int,
+        report: Callable[..., None],
+        headers: Sequence[object] = (),
+    ) -> None:
         if len(self.pending) >= self.room:
             raise BufferError("Local: Queue full")
         self.pending.append((value, report))
+        self.kafka.headers.setdefault(value, []).append(list(headers))
 
     def poll(self, _: float) -> None:
         while self.errors:
@@ -133,6 +144,34 @@ def errors(reason: str) -> float:
 def left(folder: Path) -> list[Path]:
     """Return the files that the spool still has."""
     return list(folder.iterdir())
+
+
+def test_a_trace_goes_with_its_records_and_ends_where_they_go_to_disk(tmp_path: Path) -> None:
+    reported: list[KafkaError | None] = []
+
+    def reporting(report: Callable[..., None]) -> Callable[..., None]:
+        def told(error: KafkaError | None, message: Any) -> None:
+            reported.append(error)
+            report(error, message)
+
+        return told
+
+    sending = cast(Any, SimpleNamespace(header=("traceparent", "a trace"), reporting=reporting))
+
+    async def test(kafka: Kafka, folder: Path) -> None:
+        async with running(kafka, folder) as delivery:
+            assert await delivery.deliver([record(0), record(1)], sending) == [True, True]
+            assert reported == [None, None]
+            kafka.away = True
+            assert await send(delivery, 2) == [True]
+            assert await delivery.deliver([record(3)], sending) == [True]
+            kafka.away = False
+            await eventually(lambda: numbers(kafka) == [0, 1, 2, 3])
+        carried = [sending.header]
+        assert kafka.headers == {b"0": [carried], b"1": [carried], b"2": [[], []], b"3": [[]]}
+        assert len(reported) == 2
+
+    scenario(test, tmp_path)
 
 
 @pytest.mark.parametrize("size", [1, 40])

@@ -72,6 +72,7 @@ def test_log_holds_the_planned_bytes_and_the_manifest_all_its_figures(settings: 
     for record in log:
         as_read[record.key or b""].append(record.value or b"")
     assert as_read == in_order
+    assert not any(record.headers for record in log)
     manifest = run.manifest
     assert figures_in(manifest) == figures_of(log)
     assert manifest["recordsSent"] == len(log)
