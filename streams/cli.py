@@ -1,4 +1,4 @@
-"""``tidemark streams run``: a stream worker. ``inspect`` and ``replay`` look at what the workers know and have sent."""
+"""``tidemark streams run``: a stream worker. ``inspect`` and ``replay`` tell what workers know, ``grow`` moves it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +31,13 @@ Target = Annotated[
     str | None,
     typer.Option("--topic", help="Send the results to this topic instead. It must exist, and be none of Tidemark's."),
 ]
+Prefix = Annotated[
+    str, typer.Option("--to", metavar="PREFIX", help="TIDEMARK_TOPIC_PREFIX of the new topics, which must be there.")
+]
+Partitions = Annotated[int, typer.Option(help="TIDEMARK_EVENT_PARTITIONS of the new topics: more than now.")]
+Prepare = Annotated[
+    bool, typer.Option("--prepare", help="Only begin the new logs, while everything runs, so that events may go there.")
+]
 Compare = Annotated[
     bool, typer.Option("--compare", help="Read what was live, as far as retention has it, and say what differs.")
 ]
@@ -43,6 +50,7 @@ def mount(app: typer.Typer) -> None:
     streams.command("inspect")(inspect)
     app.add_typer(streams, name="streams", no_args_is_help=True)
     app.command("replay")(replay)
+    app.command("grow")(grow)
     streams_alerts.mount(app)
 
 
@@ -135,6 +143,41 @@ def replay(
     with _told("replay", settings):
         if not run_replay(settings, Options(Asked(start, end, site), out, topic, compare)):
             raise typer.Exit(1)
+
+
+def grow(prefix: Prefix, partitions: Partitions, prepare: Prepare = False) -> None:
+    """Go on with more event partitions: carry all states over to the topics of a new prefix, with no result lost.
+
+    docs/growing.md has the steps around it. Before, what sends events is stopped, or sends to the new topics, which
+    --prepare begins; and 15 s later the workers are stopped. Nothing is written to the present topics. Needs an
+    administrator's settings. May be done again. Exit code 1: not done, and why.
+    """
+    import logging
+
+    from streams.growing import CannotGrow
+    from streams.growing import app as growing
+    from streams.windows.checkpoint import StateError
+    from tidemark.settings import load_settings
+
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)  # it has a line to say for each producer
+    settings = load_settings()
+    if partitions <= settings.event_partitions:
+        raise typer.BadParameter(f"expected more than now, {settings.event_partitions}", param_hint="--partitions")
+    if prefix == settings.topic_prefix:
+        raise typer.BadParameter("expected another prefix than the present one", param_hint="--to")
+    new = load_settings(topic_prefix=prefix, event_partitions=partitions)
+    with _told("grow", settings):
+        try:
+            if prepare:
+                growing.prepare(settings, new)
+                typer.echo("what sends events may go on with these, and no worker yet:")
+            else:
+                typer.echo(growing.grow(settings, new).told())
+                typer.echo("go on with these, what sends events first, then the workers:")
+        except (CannotGrow, StateError) as error:
+            typer.echo(f"tidemark grow: {error}", err=True)
+            raise typer.Exit(1) from None
+    typer.echo(f"TIDEMARK_TOPIC_PREFIX={prefix} TIDEMARK_EVENT_PARTITIONS={partitions}")
 
 
 @contextmanager

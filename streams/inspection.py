@@ -8,8 +8,6 @@ from msgspec import Struct
 from streams.app import GROUP
 from streams.entries import Folded, Parts, record_key
 from streams.log_reader import ANSWER_SECONDS, LogReader, Place, groups
-from streams.merging import MergeStage
-from streams.source import SourceStage
 from streams.windows import entries as source_entries
 from streams.windows import merge
 from streams.windows.checkpoint import META, Contents, StateError
@@ -55,7 +53,7 @@ def inspect(settings: Settings) -> list[PartitionReport]:
     reader = LogReader(settings)
     try:
         # Before the logs: else a checkpoint could stand beyond the end that was seen.
-        found = dict(_checkpoints(settings, reader))
+        found = dict(checkpoints(settings, reader))
         reports = list(_logs(settings, reader))
     finally:
         reader.close()
@@ -66,10 +64,10 @@ def inspect(settings: Settings) -> list[PartitionReport]:
     return reports
 
 
-def _checkpoints(settings: Settings, reader: LogReader) -> Iterator[tuple[int, tuple[dict[bytes, bytes], int]]]:
+def checkpoints(settings: Settings, reader: LogReader) -> Iterator[tuple[int, tuple[dict[bytes, bytes], int]]]:
     """Yield each checkpoint's entries, and when it was written (ms), by its partition; none for an empty one."""
     name = settings.topic(CHECKPOINTS.name)
-    bounds = reader.bounds((name, partition) for partition in range(CHECKPOINTS.partitions))
+    bounds = reader.bounds((name, partition) for partition in range(settings.partitions(CHECKPOINTS)))
     for group in groups(bounds, TOGETHER):
         folded = {partition: Folded() for _, partition in group}
         written: dict[int, int] = {}
@@ -84,7 +82,6 @@ def _checkpoints(settings: Settings, reader: LogReader) -> Iterator[tuple[int, t
 
 def _logs(settings: Settings, reader: LogReader) -> Iterator[PartitionReport]:
     """Yield each partition's log, in the order of their checkpoints."""
-    assert (SourceStage.first_checkpoint, MergeStage.first_checkpoint) == (0, EVENTS.partitions)
     places = [place for topic in (EVENTS, PARTIALS) for place in _places(settings, topic)]
     committed = committed_offsets(settings, settings.topic(GROUP), places, ANSWER_SECONDS)
     for topic in (EVENTS, PARTIALS):
@@ -99,7 +96,7 @@ def _logs(settings: Settings, reader: LogReader) -> Iterator[PartitionReport]:
 
 
 def _places(settings: Settings, topic: Topic) -> list[Place]:
-    return [(settings.topic(topic.name), partition) for partition in range(topic.partitions)]
+    return [(settings.topic(topic.name), partition) for partition in range(settings.partitions(topic))]
 
 
 def _add(
@@ -121,5 +118,6 @@ def _add(
 
 def _contents(report: PartitionReport, entries: Mapping[bytes, bytes], settings: Settings) -> Contents:
     if report.topic == EVENTS.name:
-        return source_entries.contents(entries, report.partition, settings.lateness_ms)
-    return merge.contents(entries, EVENTS.partitions)
+        made_with = source_entries.made_with(report.partition, settings.event_partitions, settings.lateness_ms)
+        return source_entries.contents(entries, made_with)
+    return merge.contents(entries, settings.event_partitions)

@@ -1,7 +1,8 @@
 """Reads logs beside Faust, with a connection of its own: where they begin and end, and everything that is in them."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -33,6 +34,27 @@ _MISSING = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, 
 
 #: A topic's name on the broker and a partition.
 Place = tuple[str, int]
+
+
+class LogRecord(NamedTuple):
+    """A record of a log; ``timestamp`` is its append time (ms)."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+def record_of(message: Message) -> LogRecord:
+    """Return what a message holds."""
+    return LogRecord(
+        message.offset() or 0,
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),  # type: ignore[arg-type]
+    )
 
 
 class LogReader:
@@ -73,11 +95,20 @@ class LogReader:
                     raise
                 time.sleep(AGAIN_SECONDS)
 
-    def read(self, places: Sequence[Place]) -> Iterator[Message]:
-        """Yield the committed records of these logs up to their ends. Raises TimeoutError when none come any more."""
+    def offset_at(self, place: Place, time_ms: int) -> int:
+        """Return the offset of a log's first record that was appended at that time or later; its end if none was."""
+        [found] = self._consumer.offsets_for_times([TopicPartition(*place, time_ms)], ANSWER_SECONDS)
+        return found.offset if found.offset >= 0 else self.bounds([place])[place][1]
+
+    def read(self, places: Sequence[Place], starts: Mapping[Place, int] | None = None) -> Generator[Message]:
+        """Yield the committed records of these logs up to their ends, from their beginnings or from these offsets.
+
+        Raises TimeoutError when none come any more.
+        """
         heard = time.monotonic()
         unfinished = set(places)
-        self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in places])
+        first = starts or dict.fromkeys(places, OFFSET_BEGINNING)
+        self._consumer.assign([TopicPartition(*place, first[place]) for place in places])
         try:
             while unfinished:
                 messages = self._consumer.consume(1_000, 0.01)

@@ -18,7 +18,7 @@ from tidemark import results
 from tidemark.events import UNDECODABLE
 from tidemark.results import DeadLetter, MetricUpdate
 from tidemark.settings import Settings
-from tidemark.topics import DEAD_LETTERS, EVENTS, METRICS, NEWEST_EVENT_HEADER, PARTIALS
+from tidemark.topics import DEAD_LETTERS, METRICS, NEWEST_EVENT_HEADER, PARTIALS
 
 if TYPE_CHECKING:
     from monitoring.spans import Traces
@@ -29,11 +29,12 @@ class MergeStage:
 
     name = "merge"
     topic = PARTIALS
-    #: Where its checkpoints begin in ``stream-checkpoints``: after the source partitions'.
-    first_checkpoint = EVENTS.partitions
 
     def __init__(self, settings: Settings, outbox: Outbox, traces: "Traces | None" = None) -> None:
         self._outbox = outbox
+        self._sources = settings.event_partitions
+        #: Where its checkpoints begin in ``stream-checkpoints``: after the source partitions'.
+        self.first_checkpoint = self._sources
         self.partitions: dict[int, MergeWindows] = {}
         self._lateness_ms = settings.lateness_ms
         self._latency = metrics.LATENCY.labels(self.name)
@@ -46,9 +47,9 @@ class MergeStage:
         A log that does not start at 0 has lost its head to retention. Raises StateError.
         """
         if entries:
-            windows = MergeWindows.restored(entries, EVENTS.partitions)
+            windows = MergeWindows.restored(entries, self._sources)
         else:
-            windows = MergeWindows(EVENTS.partitions, whole=start == 0)
+            windows = MergeWindows(self._sources, whole=start == 0)
             windows.offset = start
         self.partitions[partition] = windows
         return windows
@@ -80,6 +81,9 @@ class MergeStage:
                 message = partials.decode(record.value or b"")
             except msgspec.DecodeError as error:
                 self._refuse(partition, record, str(error))
+                continue
+            if message.partition >= self._sources:
+                self._refuse(partition, record, f"partition: expected one of {self._sources}, got {message.partition}")
                 continue
             if isinstance(message, partials.Marker):
                 windows.progress(message.partition, message.progress)

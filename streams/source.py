@@ -11,10 +11,10 @@ from streams.freshness import Newest, Waiting
 from streams.outbox import Outbox, Sent
 from streams.tracing import Carrier
 from streams.windows import partials
-from streams.windows.checkpoint import Changes
+from streams.windows.checkpoint import Changes, StateError
 from streams.windows.output import Output
-from streams.windows.partition import PartitionWindows
-from streams.windows.records import Record
+from streams.windows.partition import NO_WATERMARK, PartitionWindows
+from streams.windows.records import Record, is_grown
 from tidemark import results
 from tidemark.results import DeadLetter
 from tidemark.settings import Settings
@@ -47,11 +47,13 @@ class SourceStage:
 
         Raises StateError.
         """
-        lateness_ms, funnel = self._settings.lateness_ms, self._settings.funnel
+        lateness_ms, funnel, count = self._settings.lateness_ms, self._settings.funnel, self._settings.event_partitions
         if entries:
-            windows = PartitionWindows.restored(entries, partition, lateness_ms=lateness_ms, funnel=funnel)
+            windows = PartitionWindows.restored(
+                entries, partition, lateness_ms=lateness_ms, funnel=funnel, partitions=count
+            )
         else:
-            windows = PartitionWindows(partition, lateness_ms=lateness_ms, funnel=funnel)
+            windows = PartitionWindows(partition, lateness_ms=lateness_ms, funnel=funnel, partitions=count)
             windows.offset = start
         self.partitions[partition] = windows
         return windows
@@ -75,9 +77,18 @@ class SourceStage:
             self._carrier.forget(partition)
 
     def process(self, partition: int, records: Sequence[Record]) -> None:
-        """Take the next records of a partition and send what is final."""
+        """Take the next records of a partition and send what is final.
+
+        Raises StateError for a log that goes on from another one, and whose checkpoint is not there.
+        """
+        windows = self.partitions[partition]
+        if windows.watermark == NO_WATERMARK and is_grown(records[0]):
+            raise StateError(
+                f"{self._settings.topic(EVENTS.name)}-{partition} goes on from another topic, and its checkpoint is "
+                "missing: `tidemark grow` has not finished; run it again"
+            )
         since_ns = time.time_ns()
-        out = self.partitions[partition].feed(records)
+        out = windows.feed(records)
         if self._carrier is not None:
             self._carrier.judged(partition, records, out.dead, since_ns)
         self._send(out)

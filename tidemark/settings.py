@@ -24,6 +24,8 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableError
 
+from tidemark.topics import CHECKPOINTS, EVENTS, MAX_EVENT_PARTITIONS, Topic
+
 #: Where `tidemark up` has the first part's /metrics; the others follow. TIDEMARK_METRICS_PORT moves them.
 FIRST_METRICS_PORT = 9101
 
@@ -58,6 +60,9 @@ class Settings(BaseSettings):
     )
     kafka_replication_factor: int = Field(1, ge=1, description="Copies of each partition; 3 in production.")
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Put before each topic and group name.")
+    event_partitions: int = Field(
+        EVENTS.partitions, ge=1, le=MAX_EVENT_PARTITIONS, description="Of the events topic; more: `tidemark grow`."
+    )
 
     influxdb_url: str = Field("http://127.0.0.1:8086", description="InfluxDB 1.8+ or 2.7.")
     influxdb_org: str = "analytics"
@@ -216,6 +221,11 @@ class Settings(BaseSettings):
         """Return a topic's (or a consumer group's) name on the broker."""
         return self.topic_prefix + name
 
+    def partitions(self, topic: Topic) -> int:
+        """Return how many partitions a topic has here."""
+        more = self.event_partitions - EVENTS.partitions
+        return topic.partitions + (more if topic in (EVENTS, CHECKPOINTS) else 0)
+
     @property
     def ingestion_folder(self) -> Path:
         """Where the HTTP door keeps its files."""
@@ -236,10 +246,10 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
-def load_settings() -> Settings:
-    """Read the settings. Raises SettingsError with one line a wrong setting."""
+def load_settings(**given: str | int) -> Settings:
+    """Read the settings but for those that are given. Raises SettingsError with one line a wrong setting."""
     try:
-        return Settings()
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [
             f"TIDEMARK_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"

@@ -7,11 +7,16 @@ MIB = 1024 * 1024
 
 #: The one partitioner of every producer: librdkafka's name for what Kafka's own clients do by default.
 PARTITIONER = "murmur2_random"
+#: The events topic has so many partitions at most: a worker has a producer for each of them.
+MAX_EVENT_PARTITIONS = 1_000
 #: The largest event record, in bytes; a dead letter carries one in base64 and may be twice as large.
 MAX_EVENT_BYTES = MIB
 MAX_DEAD_LETTER_BYTES = 2 * MAX_EVENT_BYTES
 #: Marks a tick (punctuation) on the events topic: null key, null value, this header. Only its append time counts.
 TICK_HEADER = "tidemark-tick"
+#: On the first record of each partition of an events topic that goes on from another one, whose name is its value. It
+#: is a tick besides, and does not count: the state that goes with it is in the checkpoints, and stands behind it.
+GROWN_FROM_HEADER = "tidemark-grown-from"
 #: On the first of early results that are sent together: the append time (ms) of the newest event in them.
 NEWEST_EVENT_HEADER = "tidemark-newest-event"
 #: On a record that was sent again: the place of the one that was dead, ``topic-partition-offset`` without prefix.
@@ -22,7 +27,11 @@ REDRIVEN_TO_HEADER = "tidemark-redriven-to"
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic. ``config`` holds the broker's topic settings; ``retention_ms`` None keeps records for ever."""
+    """One topic. ``config`` holds the broker's topic settings; ``retention_ms`` None keeps records for ever.
+
+    What counts is ``Settings.partitions``: ``partitions`` of EVENTS and CHECKPOINTS are those of an installation that
+    has not grown.
+    """
 
     name: str
     partitions: int

@@ -21,7 +21,7 @@ def end_offsets(settings: Settings, topics: Iterable[Topic]) -> Offsets:
     wanted = {
         TopicPartition(settings.topic(topic.name), partition): (topic.name, partition)
         for topic in topics
-        for partition in range(topic.partitions)
+        for partition in range(settings.partitions(topic))
     }
     admin = AdminClient(client_config(settings))  # the answers come only while there is a reference to it
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]

@@ -72,10 +72,10 @@ def _await_leaders(admin: AdminClient, settings: Settings) -> None:
 
 def _refuse_other_counts(settings: Settings, existing: dict[str, int]) -> None:
     wrong = [
-        f"topic {name}: expected {topic.partitions} partitions, it has {existing[name]}; "
+        f"topic {name}: expected {settings.partitions(topic)} partitions, it has {existing[name]}; "
         "delete it or set TIDEMARK_TOPIC_PREFIX to start beside it"
         for topic in ALL
-        if (name := settings.topic(topic.name)) in existing and existing[name] != topic.partitions
+        if (name := settings.topic(topic.name)) in existing and existing[name] != settings.partitions(topic)
     ]
     if wrong:
         raise StackError("\n".join(wrong))
@@ -88,7 +88,7 @@ def _create(admin: AdminClient, settings: Settings, topics: list[Topic]) -> None
     wanted = [
         NewTopic(
             settings.topic(topic.name),
-            num_partitions=topic.partitions,
+            num_partitions=settings.partitions(topic),
             replication_factor=copies,
             config=topic.broker_config(copies),
         )

@@ -48,8 +48,9 @@ def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
 def _topic(topic: Topic, settings: Settings, found: TopicMetadata, config: Mapping[str, str] | None) -> Finding:
     name = settings.topic(topic.name)
     check = f"topic {name}"
-    if len(found.partitions) != topic.partitions:
-        text = f"{len(found.partitions)} partitions instead of {topic.partitions}: results depend on them"
+    count = settings.partitions(topic)
+    if len(found.partitions) != count:
+        text = f"{len(found.partitions)} partitions instead of {count}: results depend on them"
         return problem(check, text, "start beside it: TIDEMARK_TOPIC_PREFIX=new. tidemark init")
     if orphans := [number for number, each in found.partitions.items() if each.leader < 0]:
         todo = f"start the broker that has them: {_look(settings, name)}"
@@ -73,7 +74,8 @@ def _copies(topic: Topic, settings: Settings, found: TopicMetadata) -> Finding:
         return warning(check, f"a copy of {_some(behind)} is behind or away", todo)
     kept = "for ever" if topic.retention_ms is None else f"{topic.retention_ms / 86_400_000:.0f} d"
     return ok(
-        check, f"{topic.partitions} partitions, {copies} cop{'y' if copies == 1 else 'ies'}, {topic.cleanup}, {kept}"
+        check,
+        f"{len(found.partitions)} partitions, {copies} cop{'y' if copies == 1 else 'ies'}, {topic.cleanup}, {kept}",
     )
 
 

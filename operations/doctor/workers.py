@@ -35,7 +35,7 @@ def workers(settings: Settings, cluster: ClusterMetadata) -> Iterator[Finding]:
     """Yield how old the checkpoints are, and how far the watermarks are behind the clock."""
     for topic in (EVENTS, PARTIALS, CHECKPOINTS):
         there = cluster.topics.get(name := settings.topic(topic.name))
-        if there is None or len(there.partitions) != topic.partitions:
+        if there is None or len(there.partitions) != settings.partitions(topic):
             yield warning(
                 "checkpoints",
                 f"not looked at: {name} is missing or another",

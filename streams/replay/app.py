@@ -76,8 +76,9 @@ def _warn(run: Replay, log: EventsLog, asked: Asked) -> None:
     console.print(f"{run.records:,} records read, {run.results:,} results from {iso(asked.start)} to {iso(asked.end)}")
     if run.headless:
         console.print(
-            f"retention has deleted the log's head: {len(run.headless)} partitions begin later, the last of them at "
-            f"{iso(max(run.headless.values()))}; results that depend on what was before are not what was live"
+            f"the log's head is missing, deleted or in the topic before: {len(run.headless)} partitions begin later, "
+            f"the last of them at {iso(max(run.headless.values()))}; results that depend on what was before are not "
+            "what was live"
         )
 
 

@@ -1,12 +1,11 @@
 """The events topic beside the workers: all partitions in parallel, from their first records to their present ends."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streams.log_reader import ANSWER_SECONDS, SILENCE_SECONDS
+from streams.log_reader import ANSWER_SECONDS, SILENCE_SECONDS, LogRecord, record_of
 from tidemark.kafka import client_config
 from tidemark.rights import REPLAY_GROUP
 from tidemark.settings import Settings
@@ -17,16 +16,6 @@ TOGETHER = 5_000
 WAIT_SECONDS = 0.1
 #: What is fetched of a partition before it is asked for (KB).
 AHEAD_KB = 4_096
-
-
-class LogRecord(NamedTuple):
-    """A record of the log; ``timestamp`` is its append time (ms)."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
 
 
 class EventsLog:
@@ -46,7 +35,7 @@ class EventsLog:
                 "fetch.queue.backoff.ms": 10,
             }
         )
-        bounds = {partition: self._bounds(partition) for partition in range(EVENTS.partitions)}
+        bounds = {partition: self._bounds(partition) for partition in range(settings.event_partitions)}
         self.starts = {partition: start for partition, (start, _) in bounds.items()}
         self.ends = {partition: end for partition, (_, end) in bounds.items()}
         #: Where reading stands, and what is still to be read.
@@ -96,7 +85,7 @@ class EventsLog:
         for message in messages:
             partition, error = message.partition() or 0, message.error()
             if error is None:
-                batches.setdefault(partition, []).append(_record(message))
+                batches.setdefault(partition, []).append(record_of(message))
             elif error.code() == KafkaError._PARTITION_EOF:
                 at_end.add(partition)
             elif not error.retriable():
@@ -119,13 +108,3 @@ class EventsLog:
 
     def _places(self, partitions: Collection[int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in partitions]
-
-
-def _record(message: Message) -> LogRecord:
-    return LogRecord(
-        message.offset() or 0,
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        message.headers() or (),  # type: ignore[arg-type]
-    )

@@ -7,6 +7,7 @@ from streams.replay.asked import Asked
 from streams.replay.log import EventsLog
 from streams.replay.output import Output
 from streams.replay.stages import ReplayStages
+from streams.windows.records import is_grown
 from tidemark.settings import Settings
 
 #: A partition waits when its watermark is so far (ms) ahead of the slowest one's: the merge holds what is in between.
@@ -27,7 +28,7 @@ class Replay:
         """Read until nothing more can come in the range, or to the log's end; then close the outputs."""
         stages = ReplayStages(log.starts, lateness_ms=settings.lateness_ms, funnel=settings.funnel)
         for partition, records in log.batches():
-            if records[0].offset == log.starts[partition] > 0:
+            if records[0].offset == log.starts[partition] and (log.starts[partition] > 0 or is_grown(records[0])):
                 self.headless[partition] = records[0].timestamp
             for result in stages.feed(partition, records):
                 if self.asked.takes(result):

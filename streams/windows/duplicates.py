@@ -112,7 +112,7 @@ class AcceptedIds:
         """Forget the ids of the pane whose last remembered moment ends at ``now`` (see ``forget_at``)."""
         pane_end = now - DUPLICATE_MS
         self._panes.discard(pane_end)
-        self._over += [_key(pane_end, number) for number in range(self._saved.pop(pane_end, 0))]
+        self._over += [id_key(pane_end, number) for number in range(self._saved.pop(pane_end, 0))]
         if not self._panes:
             self.recent.clear()
             self._runs.clear()
@@ -132,7 +132,7 @@ class AcceptedIds:
                 inside = ends == pane_end
                 number = self._saved.get(pane_end, 0)
                 self._saved[pane_end] = number + 1
-                yield _key(pane_end, number), times[inside].tobytes() + packed[inside].tobytes()
+                yield id_key(pane_end, number), times[inside].tobytes() + packed[inside].tobytes()
 
     def restore(self, entries: Mapping[bytes, bytes], watermark: int) -> list[int]:
         """Take the entries of a checkpoint; return the ends of the panes they are of."""
@@ -170,7 +170,8 @@ def forget_at(pane_end: int) -> int:
     return pane_end + DUPLICATE_MS
 
 
-def _key(pane_end: int, number: int) -> bytes:
+def id_key(pane_end: int, number: int) -> bytes:
+    """Return the key of one of the entries that hold a pane's ids."""
     return KIND + pane_end.to_bytes(8) + number.to_bytes(4)
 
 

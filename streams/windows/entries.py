@@ -17,7 +17,6 @@ from streams.windows.held import Fields, Held
 from streams.windows.partials import Counts
 from streams.windows.session import Visit
 from streams.windows.visitor import Visitor
-from tidemark.topics import EVENTS
 
 #: Of the layout that is told here: a checkpoint of another one is refused.
 LAYOUT = 2
@@ -37,9 +36,9 @@ class Meta(Struct, frozen=True):
     watermark: int
 
 
-def made_with(partition: int, lateness_ms: int) -> MadeWith:
+def made_with(partition: int, partitions: int, lateness_ms: int) -> MadeWith:
     """Return what a partition's state depends on besides its log."""
-    settings = {"partition": partition, "partitions": EVENTS.partitions, "lateness_ms": lateness_ms}
+    settings = {"partition": partition, "partitions": partitions, "lateness_ms": lateness_ms}
     return {"kind": "windows", "layout": LAYOUT, **settings}
 
 
@@ -67,11 +66,12 @@ class SavedVisit(Struct, array_like=True, gc=False):
 
 _FIELDS = SavedVisit.__struct_fields__
 _visit_key = msgspec.json.Decoder(tuple[str, str, str]).decode
-_visit = msgspec.json.Decoder(SavedVisit).decode
 _events = msgspec.json.Decoder(list[tuple[str, str, str, Fields]]).decode
 _touches = msgspec.json.Decoder(list[SavedTouch]).decode
 _rejected = msgspec.json.Decoder(dict[str, Counts]).decode
-_panes = msgspec.json.Decoder(dict[int, tuple[int, int, int]]).decode
+#: Of a site's entry: by a pane's end visits, converting visits, revenue (10⁻⁶).
+decode_panes = msgspec.json.Decoder(dict[int, list[int]]).decode
+decode_visit = msgspec.json.Decoder(SavedVisit).decode
 decode_meta = msgspec.json.Decoder(Meta).decode
 
 
@@ -90,6 +90,16 @@ def visit_key(visit: Visit) -> bytes:
     return b"v" + encode((visit.site, visit.visitor.name, visit.session_id))
 
 
+def decode_visit_key(key: bytes) -> tuple[str, str, str]:
+    """Return the site, visitor and session id of a visit's entry."""
+    return _visit_key(key[1:])
+
+
+def site_of_key(key: bytes) -> str:
+    """Return the site that an entry belongs to."""
+    return key[1:].decode()
+
+
 def site_key(site: str) -> bytes:
     """Return the key of a site's entry."""
     return b"w" + site.encode()
@@ -102,9 +112,9 @@ def encode_visit(visit: Visit) -> bytes:
 
 def restore_visit(key: bytes, value: bytes, audiences: dict[str, Audience]) -> Visit:
     """Put a visit back in its site."""
-    site, visitor, session_id = _visit_key(key[1:])
+    site, visitor, session_id = decode_visit_key(key)
     visit = audience(audiences, site).visit(visitor, session_id)
-    saved = _visit(value)
+    saved = decode_visit(value)
     for name in _FIELDS:
         setattr(visit, name, getattr(saved, name))
     visit.saved = True
@@ -151,17 +161,17 @@ def encode_panes(panes: dict[int, Sums]) -> bytes:
 
 def restore_panes(value: bytes, panes: dict[int, Sums]) -> None:
     """Put back what a site's panes hold besides their visitors."""
-    for end, (visits, converting, revenue_micros) in _panes(value).items():
+    for end, (visits, converting, revenue_micros) in decode_panes(value).items():
         sums = panes[end]
         sums.visits, sums.converting, sums.revenue_micros = visits, converting, revenue_micros
 
 
-def contents(entries: Mapping[bytes, bytes], partition: int, lateness_ms: int) -> Contents:
+def contents(entries: Mapping[bytes, bytes], made_with: MadeWith) -> Contents:
     """Count what a partition's checkpoint holds: panes with events, visits that have begun, accepted ids.
 
-    Raises StateError if a worker with this lateness would refuse it.
+    Raises StateError if it was made with something else.
     """
-    meta = decode_meta(meta_of(entries, made_with(partition, lateness_ms)))
+    meta = decode_meta(meta_of(entries, made_with))
     kinds = [key[:1] for key in entries]
     return Contents(
         offset=meta.offset,

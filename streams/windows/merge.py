@@ -129,7 +129,7 @@ class MergeWindows:
         changes = self._journal.take()
         meta = encode(
             MergeMeta(
-                made_with=_made_with(len(self._progress)),
+                made_with=made_with(len(self._progress)),
                 offset=self.offset,
                 boundary=self.boundary,
                 whole=self._whole,
@@ -147,7 +147,7 @@ class MergeWindows:
 
         What was told early is not in them: it may come once more. Raises StateError for a checkpoint of something else.
         """
-        raw = meta_of(entries, _made_with(sources))
+        raw = meta_of(entries, made_with(sources))
         meta = msgspec.json.decode(raw, type=MergeMeta)
         windows = cls(sources, whole=meta.whole)
         windows.offset, windows.boundary, windows._written_meta = meta.offset, meta.boundary, raw
@@ -205,7 +205,7 @@ def contents(entries: Mapping[bytes, bytes], sources: int) -> Contents:
 
     Raises StateError if a worker with so many sources would refuse it.
     """
-    meta = msgspec.json.decode(meta_of(entries, _made_with(sources)), type=MergeMeta)
+    meta = msgspec.json.decode(meta_of(entries, made_with(sources)), type=MergeMeta)
     told = [PartitionProgress(*progress).watermark for progress in meta.progress]
     reached = [watermark for watermark in told if watermark is not None]
     return Contents(
@@ -215,5 +215,6 @@ def contents(entries: Mapping[bytes, bytes], sources: int) -> Contents:
     )
 
 
-def _made_with(sources: int) -> MadeWith:
+def made_with(sources: int) -> MadeWith:
+    """Return what a merge partition's state depends on besides its log."""
     return {"kind": "merge", "layout": LAYOUT, "partitions": sources}

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from streams.windows import PANE_MS, SLIDE_MS
-from tidemark.topics import EVENTS
+from tidemark.topics import MAX_EVENT_PARTITIONS
 
 #: The size in bytes at which url and country counts are cut, so that a record stays under 512 KB.
 CHUNK_BYTES = 400_000
@@ -17,7 +17,7 @@ ENTRY_BYTES = 16
 CHARACTER_BYTES = 6
 
 Counts = dict[str, int]
-Source = Annotated[int, Meta(ge=0, lt=EVENTS.partitions)]
+Source = Annotated[int, Meta(ge=0, lt=MAX_EVENT_PARTITIONS)]
 PaneEnd = Annotated[int, Meta(multiple_of=PANE_MS)]
 WindowEnd = Annotated[int, Meta(multiple_of=SLIDE_MS)]
 

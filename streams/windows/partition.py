@@ -29,11 +29,14 @@ class PartitionWindows:
     result depends on the order of arrival within the lateness, nor on how the log was cut into batches.
     """
 
-    def __init__(self, partition: int, *, lateness_ms: int, funnel: Sequence[str]) -> None:
+    def __init__(
+        self, partition: int, *, lateness_ms: int, funnel: Sequence[str], partitions: int = EVENTS.partitions
+    ) -> None:
         self.partition = partition
         self.watermark = NO_WATERMARK
         self.offset = 0
         self._lateness_ms = lateness_ms
+        self._made_with = made_with(partition, partitions, lateness_ms)
         self._ids = AcceptedIds()
         self._open = OpenWindows(partition, Funnel(funnel))
         self._saved_offset: int | None = None
@@ -147,19 +150,26 @@ class PartitionWindows:
         if self.offset == self._saved_offset:
             return []
         self._saved_offset = self.offset
-        meta = Meta(made_with(self.partition, self._lateness_ms), self.offset, self.watermark)
+        meta = Meta(self._made_with, self.offset, self.watermark)
         return [(META, encode(meta)), *self._ids.changes(self.watermark), *self._open.changes()]
 
     @classmethod
     def restored(
-        cls, entries: Mapping[bytes, bytes], partition: int, *, lateness_ms: int, funnel: Sequence[str]
+        cls,
+        entries: Mapping[bytes, bytes],
+        partition: int,
+        *,
+        lateness_ms: int,
+        funnel: Sequence[str],
+        partitions: int = EVENTS.partitions,
     ) -> Self:
         """Return the state that a checkpoint's entries hold.
 
-        Raises StateError if they are another partition's, or were made with another lateness or layout.
+        Raises StateError if they are another partition's, or were made with another lateness, layout or number of
+        partitions.
         """
-        meta = decode_meta(meta_of(entries, made_with(partition, lateness_ms)))
-        windows = cls(partition, lateness_ms=lateness_ms, funnel=funnel)
+        windows = cls(partition, lateness_ms=lateness_ms, funnel=funnel, partitions=partitions)
+        meta = decode_meta(meta_of(entries, windows._made_with))
         windows.offset = windows._saved_offset = meta.offset
         windows.watermark = meta.watermark
         for pane_end in windows._ids.restore(entries, meta.watermark):

@@ -6,7 +6,7 @@ from typing import Protocol
 from streams.windows.held import Held, held
 from tidemark.decoding import decode_fields, invalid_id, pack_ids, site_of
 from tidemark.events import DEFAULT_SITE, FUTURE_TIMESTAMP, MAX_AHEAD_MS, UNDECODABLE, Event, InvalidEvent
-from tidemark.topics import TICK_HEADER
+from tidemark.topics import GROWN_FROM_HEADER, TICK_HEADER
 
 
 class Record(Protocol):
@@ -27,6 +27,11 @@ class Record(Protocol):
 def is_tick(record: Record) -> bool:
     """Say whether a record is a tick (punctuation): no key, no value, the tick header."""
     return record.value is None and record.key is None and any(name == TICK_HEADER for name, _ in record.headers)
+
+
+def is_grown(record: Record) -> bool:
+    """Say whether a record is the first of a log that goes on from another one, whose state is in the checkpoints."""
+    return is_tick(record) and any(name == GROWN_FROM_HEADER for name, _ in record.headers)
 
 
 #: An event with its place: site, visitor, session id.

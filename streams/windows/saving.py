@@ -22,6 +22,7 @@ from streams.windows.entries import (
     restore_panes,
     restore_visit,
     site_key,
+    site_of_key,
     visit_key,
 )
 from streams.windows.entries import audience as audience_of
@@ -152,7 +153,7 @@ def restore(
     for key in sorted(by_kind[b"t"]):
         seen += _see(pane_of(key), decode_touches(entries[key]), audiences)
     for key in by_kind[b"w"]:
-        audience = audience_of(audiences, key[1:].decode())
+        audience = audience_of(audiences, site_of_key(key))
         audience.saved = True
         restore_panes(entries[key], audience.panes)
     held = [(pane_of(key), event) for key in by_kind[b"h"] for event in decode_held(entries[key])]

@@ -20,7 +20,6 @@ def close_all(settings: Settings) -> None:
 
     The topic takes the producer's timestamps from now on: for the streams and the reference they are append times.
     """
-    # From now on it takes the producer's timestamps.
     set_of_topic(settings, EVENTS, "message.timestamp.type", "CreateTime")
     producer = Producer(client_config(settings) | {"acks": "all"})
     ahead_ms = time.time_ns() // 1_000_000 + AHEAD_MS

@@ -66,7 +66,7 @@ def test_many_open_panes_with_few_urls_each_are_cut_too() -> None:
 @pytest.mark.parametrize(
     "foreign",
     [
-        b'{"type":"marker","partition":99,"progress":[[1,2]]}',
+        b'{"type":"marker","partition":1000,"progress":[[1,2]]}',
         b'{"type":"marker","partition":-1,"progress":[[1,2]]}',
         b'{"type":"partial","site":"s","partition":0,"revision":1,"panes":[[7,1,1,1,1,1,1,1]]}',
         b'{"type":"partial","site":"s","partition":0,"revision":1,"urls":{"7":{"/":1}}}',

@@ -103,7 +103,8 @@ def expect(settings: Settings) -> Expected:
         LogRecord(record.partition, record.offset, record.append_time, record.value, record.tick)
         for record in read_log(settings, EVENTS)
     ]
-    return reference(log, partitions=EVENTS.partitions, lateness_ms=settings.lateness_ms, funnel=settings.funnel)
+    sources = settings.event_partitions
+    return reference(log, partitions=sources, lateness_ms=settings.lateness_ms, funnel=settings.funnel)
 
 
 def missing(expected: Expected, seen: Observed) -> list[object]:

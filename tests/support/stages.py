@@ -53,13 +53,17 @@ class Results:
 class Stages:
     """Both stages with the topic between them: what a partition sends arrives in its order, but when it likes."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, checkpoints: Sequence[dict[bytes, bytes]] = ()) -> None:
         self.windows = [
-            PartitionWindows(each, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL) for each in range(partitions)
+            PartitionWindows(each, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL, partitions=partitions)
+            for each in range(partitions)
         ]
         self.merges = [MergeWindows(partitions) for _ in range(MERGES)]
         # The entries of each state's last checkpoint: the partitions', then the merges'.
         self.checkpoints: list[dict[bytes, bytes]] = [{} for _ in range(partitions + MERGES)]
+        for number, entries in enumerate(checkpoints):
+            self.checkpoints[number] = entries
+            self.go_on(number)
         self.under_way: list[list[bytes]] = [[] for _ in range(partitions)]
         self.results = Results()
         #: What early results are paced by (ms).
@@ -103,10 +107,14 @@ class Stages:
     def restore(self, number: int) -> None:
         """Make a checkpoint and go on with what is restored from it, as if the worker had been stopped."""
         self.save(number)
+        self.go_on(number)
+
+    def go_on(self, number: int) -> None:
+        """Begin where a state's checkpoint stands."""
         entries = self.checkpoints[number]
         if number < len(self.windows):
             self.windows[number] = PartitionWindows.restored(
-                entries, number, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL
+                entries, number, lateness_ms=LATENESS_MS, funnel=DEFAULT_FUNNEL, partitions=len(self.windows)
             )
         else:
             self.merges[number - len(self.windows)] = MergeWindows.restored(entries, len(self.windows))
@@ -127,7 +135,12 @@ class Stages:
 
 def run(log: Iterable[LogRecord], chance: random.Random, *, partitions: int = PARTITIONS, early: bool = True) -> Stages:
     """Put the log through both stages, cut and interleaved by chance, with early results and restarts at any moment."""
-    stages = Stages(partitions)
+    return go_on(Stages(partitions), log, chance, early=early)
+
+
+def go_on(stages: Stages, log: Iterable[LogRecord], chance: random.Random, *, early: bool = True) -> Stages:
+    """Put a log through stages that are there already."""
+    partitions = len(stages.windows)
     waiting = [sorted((r for r in log if r.partition == each), key=lambda r: r.offset) for each in range(partitions)]
     while any(waiting) or any(stages.under_way):
         partition = chance.randrange(partitions)
