@@ -54,6 +54,7 @@ def create_access(settings: Settings, folder: Path) -> None:
     for part, rights in RIGHTS.items():
         user, place = settings.topic(user_of(part)), folder / part
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _refuse_another(place / USERNAME, user)
         _create_user(admin, settings, user, _kept(place / PASSWORD, _password))
         (place / USERNAME).write_text(user)
         (place / USERNAME).chmod(0o600)
@@ -65,6 +66,12 @@ def create_access(settings: Settings, folder: Path) -> None:
 
 def _password() -> str:
     return secrets.token_urlsafe(32)
+
+
+def _refuse_another(path: Path, user: str) -> None:
+    """A part that runs with these secrets would be let in no more, or as somebody else."""
+    if path.exists() and (named := path.read_text().strip()) != user:
+        raise StackError(f"{path} is for user {named}, expected {user}: choose another folder")
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

@@ -148,14 +148,15 @@ def replay(
 def grow(prefix: Prefix, partitions: Partitions, prepare: Prepare = False) -> None:
     """Go on with more event partitions: carry all states over to the topics of a new prefix, with no result lost.
 
-    docs/growing.md has the steps around it. Before, what sends events is stopped, or sends to the new topics, which
-    --prepare begins; and 15 s later the workers are stopped. Nothing is written to the present topics. Needs an
+    docs/growing.md has the steps around it. Before, the workers are stopped, and then what sends events goes over to
+    the new topics, which --prepare begins. The present topics get the last results and nothing else. Needs an
     administrator's settings. May be done again. Exit code 1: not done, and why.
     """
     import logging
 
     from streams.growing import CannotGrow
     from streams.growing import app as growing
+    from streams.outbox import DeliveryFailed
     from streams.windows.checkpoint import StateError
     from tidemark.settings import load_settings
 
@@ -174,7 +175,7 @@ def grow(prefix: Prefix, partitions: Partitions, prepare: Prepare = False) -> No
             else:
                 typer.echo(growing.grow(settings, new).told())
                 typer.echo("go on with these, what sends events first, then the workers:")
-        except (CannotGrow, StateError) as error:
+        except (CannotGrow, StateError, DeliveryFailed) as error:
             typer.echo(f"tidemark grow: {error}", err=True)
             raise typer.Exit(1) from None
     typer.echo(f"TIDEMARK_TOPIC_PREFIX={prefix} TIDEMARK_EVENT_PARTITIONS={partitions}")

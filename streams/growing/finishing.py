@@ -3,6 +3,7 @@
 Its results go to the topics that the workers' would have gone to, and are the same.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Message, Producer, murmur2
 
 from streams.growing import CannotGrow
-from streams.growing.standing import Entries, SourceState, Standing
+from streams.growing.standing import Entries, SourceState, Standing, refuse_news
 from streams.log_reader import LogReader, LogRecord, Place, record_of
 from streams.merging import MergeStage
 from streams.outbox import Headers, Outbox
@@ -75,6 +76,10 @@ class Finishing:
         Raises CannotGrow, StateError, KafkaException, and TimeoutError when results are not acknowledged.
         """
         ends = [self._judge(self._source, number) for number in range(self._settings.event_partitions)]
+        # Ticks that close a window for an event that came to one partition, and not yet for those of the others, would
+        # make a false final of it. What has gone out so far is what a worker would have sent.
+        time.sleep(self._settings.lateness_ms / 1_000)
+        refuse_news(self._settings, self._reader, ends)
         boundary = self._level()
         self._source.send_markers(self._source.take_progress())
         for number, partials in enumerate(self._outbox.partials):
@@ -112,8 +117,8 @@ class Finishing:
         boundary = floor_to(newest, PANE_MS)
         for number, state in states.items():
             if state.watermark < boundary:
-                time = boundary + self._settings.lateness_ms
-                self._source.process(number, [LogRecord(state.offset, time, None, None, [(TICK_HEADER, b"")])])
+                now = boundary + self._settings.lateness_ms
+                self._source.process(number, [LogRecord(state.offset, now, None, None, [(TICK_HEADER, b"")])])
         return boundary
 
     def _entries(self, stage: Stage, number: int) -> Entries:

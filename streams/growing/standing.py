@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from streams.alerts import detector
@@ -18,8 +19,8 @@ from tidemark.topics import ALERT_CHECKPOINTS, EVENTS, METRICS, Topic
 
 Entries = Mapping[bytes, bytes]
 
-#: So long may the rules for sites take for the last results: they write their state down every 10 s.
-ALERTS_SECONDS = 30.0
+#: So long may the rules for sites take for the last results, besides the time between two of their checkpoints.
+ALERTS_SECONDS = 20.0
 AGAIN_SECONDS = 0.5
 
 
@@ -46,7 +47,13 @@ def refuse_workers(settings: Settings) -> None:
     group = settings.topic(STREAMS_GROUP)
     client = AdminClient(client_config(settings))
     [answer] = client.describe_consumer_groups([group], request_timeout=ANSWER_SECONDS).values()
-    if members := len(answer.result().members):
+    try:
+        members = len(answer.result().members)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+            raise
+        return
+    if members:
         raise CannotGrow(f"{members} workers of {group} still run, or were killed a moment ago: stop them first")
 
 
@@ -55,12 +62,19 @@ def log_ends(settings: Settings, reader: LogReader) -> dict[Place, int]:
     return {place: end for place, (_, end) in reader.bounds(_places(settings, EVENTS)).items()}
 
 
+def refuse_news(settings: Settings, reader: LogReader, ends: Sequence[int]) -> None:
+    """Raise CannotGrow unless the partitions of the events topic, in order, still end here."""
+    if list(log_ends(settings, reader).values()) != list(ends):
+        name = settings.topic(EVENTS.name)
+        raise CannotGrow(f"records have come to {name} meanwhile: stop what sends them, and run this again")
+
+
 def finished_alerts(settings: Settings, reader: LogReader) -> dict[int, Entries]:
     """Return what the rules for sites know of each partition, when they have judged all results.
 
     Raises CannotGrow when they have not in time.
     """
-    deadline = time.monotonic() + ALERTS_SECONDS
+    deadline = time.monotonic() + settings.checkpoint_interval_ms / 1_000 + ALERTS_SECONDS
     ends = {partition: end for (_, partition), (_, end) in reader.bounds(_places(settings, METRICS)).items()}
     while True:
         states = alert_states(settings, reader)

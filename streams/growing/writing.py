@@ -1,7 +1,7 @@
 """Writes the new installation's beginning: a first record in each log, then the checkpoints, the sources' last.
 
-A worker that finds the first record and no checkpoint ends (see ``source``). So a beginning that is not whole is of no
-use to anybody, and is made whole by doing it again.
+A worker that finds the first record and no checkpoint ends (see ``source``), and no window becomes final before all
+partitions are read. So a beginning that is not whole is made whole by doing it again, even if workers have tried it.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from streams.growing import CannotGrow
 from streams.growing.standing import Entries, alert_states, log_ends
 from streams.inspection import checkpoints
 from streams.log_reader import ANSWER_SECONDS, LogReader, record_of
+from streams.state import Fenced
 from streams.windows.checkpoint import META, encode
 from streams.windows.records import is_grown
 from tidemark.kafka import client_config, producer_config
@@ -66,10 +67,14 @@ def begin_logs(settings: Settings, reader: LogReader, before: str) -> None:
 
 
 def refuse_begun(settings: Settings, reader: LogReader) -> None:
-    """Raise CannotGrow if workers have gone on from what was carried over before: their states are newer."""
-    for number, (entries, _) in checkpoints(settings, reader):
-        first = FIRST_OFFSET if number < settings.event_partitions else 0
-        if msgspec.json.decode(entries[META], type=_Stands).offset > first:
+    """Raise CannotGrow if workers have gone on from all that was carried over before: their states are newer."""
+    offsets = {
+        number: msgspec.json.decode(entries[META], type=_Stands).offset
+        for number, (entries, _) in checkpoints(settings, reader)
+    }
+    if all(number in offsets for number in range(settings.event_partitions)):
+        firsts = {number: FIRST_OFFSET if number < settings.event_partitions else 0 for number in offsets}
+        if any(offsets[number] > first for number, first in firsts.items()):
             raise CannotGrow(f"workers run with the prefix {settings.topic_prefix!r} already: nothing is left to do")
 
 
@@ -80,9 +85,16 @@ class _Stands(Struct):
 def write_checkpoints(
     settings: Settings, reader: LogReader, sources: Mapping[int, Entries], merges: Iterable[Entries]
 ) -> None:
-    """Write the checkpoints, each in one transaction; what an earlier attempt has left there goes."""
+    """Write the checkpoints, each in one transaction; what an earlier attempt has left there goes.
+
+    Raises CannotGrow if workers take them meanwhile.
+    """
     numbered = {len(sources) + number: entries for number, entries in enumerate(merges)}
-    asyncio.run(_commit(Checkpoints(settings, STREAMS_GROUP, reader), [*numbered.items(), *sources.items()]))
+    try:
+        asyncio.run(_commit(Checkpoints(settings, STREAMS_GROUP, reader), [*numbered.items(), *sources.items()]))
+    except Fenced as error:
+        name = settings.topic(STREAMS_GROUP)
+        raise CannotGrow(f"workers of {name} have come meanwhile: stop them, and run this again") from error
 
 
 async def _commit(owned: Checkpoints, states: list[tuple[int, Entries]]) -> None:

@@ -19,8 +19,9 @@ from confluent_kafka import Producer, murmur2
 from deploy.local.provision import create_topics
 from streams.alerts.detector import Detector
 from streams.growing import CannotGrow, standing
+from streams.growing.finishing import Finishing
 from streams.growing.standing import finished_alerts
-from streams.growing.writing import write_alert_states
+from streams.growing.writing import refuse_begun, write_alert_states, write_checkpoints
 from streams.log_reader import LogReader
 from streams.windows.checkpoint import META
 from tests.faults.simulation import SHORT
@@ -137,6 +138,8 @@ def test_what_both_tell_is_what_one_tells_that_never_grew(
         assert "its checkpoint is missing" in worker.log
     ends = {record.partition: record.offset for record in read_log(old, EVENTS)}
     done = grow(old, new.topic_prefix)
+    while "killed a moment ago" in done.stderr:
+        done = grow(old, new.topic_prefix)
     assert done.returncode == 0, done.stderr
     assert grow(old, new.topic_prefix).returncode == 0, "it may be done again"
     assert {record.partition: record.offset for record in read_log(old, EVENTS)} == ends
@@ -177,9 +180,32 @@ def test_what_the_rules_for_sites_know_goes_on_at_the_start_of_the_new_results(
         written = finished_alerts(settings, reader)
         assert written == {2: entries | {META: written[2][META]}}
         assert Detector.restored(written[2], rules).offset == 0
-        monkeypatch.setattr(standing, "ALERTS_SECONDS", 0.5)
+        monkeypatch.setattr(standing, "ALERTS_SECONDS", -9.0)
         producer = Producer(client_config(settings))
         producer.produce(settings.topic(METRICS.name), key=b"k", value=b"{}", partition=2)
         producer.flush()
         with pytest.raises(CannotGrow, match="have not judged all results"):
             finished_alerts(settings, reader)
+
+
+def test_events_that_come_meanwhile_make_no_false_final(
+    settings: Settings, log: list[LogRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = Topics(settings)
+    topics.fill(log[:200])
+    monkeypatch.setattr("streams.growing.finishing.time.sleep", lambda _: topics.fill(log[200:201]))
+    with closing(LogReader(settings)) as reader, pytest.raises(CannotGrow, match="records have come to"):
+        Finishing(settings, reader, {}).finish()
+    assert not observe(settings).finals
+
+
+def test_a_beginning_that_lacks_a_partition_is_made_whole_though_workers_have_read_the_others(
+    settings: Settings,
+) -> None:
+    states = {number: {META: b'{"offset":9}'} for number in range(settings.event_partitions)}
+    with closing(LogReader(settings)) as reader:
+        write_checkpoints(settings, reader, dict(list(states.items())[:-1]), [])
+        refuse_begun(settings, reader)
+        write_checkpoints(settings, reader, states, [])
+        with pytest.raises(CannotGrow, match="workers run with the prefix"):
+            refuse_begun(settings, reader)
