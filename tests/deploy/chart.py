@@ -42,7 +42,7 @@ FULL: Object = {
     "image": {"tag": "1.2.3", "pullSecrets": ["registry"]},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
-    "networkPolicy": {"clients": PEERS, "monitoring": PEERS},
+    "networkPolicy": {"clients": PEERS, "monitoring": PEERS, "egress": [{"ports": [{"port": 8181}]}]},
     "ingestion": {"workers": 4, "storage": {"size": "10Gi", "className": "fast"}},
     "alerts": {"rules": RULES},
     "settings": {

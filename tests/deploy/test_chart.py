@@ -29,7 +29,7 @@ from tests.deploy.chart import (
     run_helm,
 )
 from tidemark.settings import Settings
-from tidemark.topics import EVENTS
+from tidemark.topics import MAX_EVENT_PARTITIONS
 
 #: The first time helm is built.
 pytestmark = pytest.mark.timeout(900)
@@ -76,7 +76,7 @@ def test_a_wrong_field_does_not_conform(one: str, right: str, wrong: str) -> Non
         ({}, "/influxdb/url"),
         ({}, "/kafka/bootstrapServers"),
         (LEAST | {"existingSecret": ""}, "/existingSecret"),
-        (LEAST | {"streams": {"replicas": 13}}, "/streams/replicas"),
+        (LEAST | {"streams": {"replicas": 1001}}, "/streams/replicas"),
         (LEAST | {"streams": {"autoscaling": {"by": "hope"}}}, "/streams/autoscaling/by"),
         (LEAST | {"ingestion": {"replicas": 2}}, "replicas"),
         (LEAST | {"ingestion": {"storage": {"size": "much"}}}, "/ingestion/storage/size"),
@@ -107,8 +107,8 @@ def test_the_settings_that_may_be_given_are_all_that_the_chart_does_not_make() -
 
 def test_no_more_workers_than_partitions() -> None:
     streams = SCHEMA["properties"]["streams"]["properties"]
-    assert streams["replicas"]["maximum"] == EVENTS.partitions
-    assert streams["autoscaling"]["properties"]["maxReplicas"]["maximum"] == EVENTS.partitions
+    assert streams["replicas"]["maximum"] == MAX_EVENT_PARTITIONS
+    assert streams["autoscaling"]["properties"]["maxReplicas"]["maximum"] == MAX_EVENT_PARTITIONS
 
 
 def test_only_the_door_has_a_disk_and_there_is_one_of_it() -> None:
@@ -140,7 +140,7 @@ def test_a_pod_reaches_and_is_reached_by_what_it_needs(name: str, kafka: int) ->
     policies: Any = {key: each["spec"] for key, each in rendered(name).items() if key.startswith("NetworkPolicy")}
     ports = [port["port"] for rule in policies["NetworkPolicy/tidemark"]["egress"] for port in rule["ports"]]
     given = name != "secured"
-    assert ports == [53, 53, 8086, kafka, *([4318] if given else [])]
+    assert ports == [53, 53, 8086, kafka, *([4318, 8181] if given else [])]
     anyone: list[Object] = [{"namespaceSelector": {}}]
     [metrics] = policies["NetworkPolicy/tidemark"]["ingress"]
     assert metrics == {"ports": [{"port": 9101}], "from": PEERS if given else anyone}
