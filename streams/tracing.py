@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: So many traces of a site wait for one result at most: the newest goes on, the others are its links.
 MOST_WAITING = 32
+#: And of so many sites in a partition: a duplicate has no result that would let its trace go.
+MOST_SITES = 1_000
 
 
 class Carrier:
@@ -51,9 +53,12 @@ class Carrier:
         self, partition: int, record: Record, site: str, pane_end: int, parent: "TraceContext", since_ns: int
     ) -> None:
         context = self._traces.process(self._read, partition, record.offset, site, parent, since_ns)
-        waiting = self._waiting.setdefault(partition, {}).setdefault(site, [])
+        sites = self._waiting.setdefault(partition, {})
+        waiting = sites.setdefault(site, [])
         waiting.append((pane_end, context))
         del waiting[:-MOST_WAITING]
+        if len(sites) > MOST_SITES:
+            del sites[next(iter(sites))]
 
     def first_result(self, partition: int, site: str, end: int) -> "Sending | None":
         """Begin to send a site's result for windows that end there (ms, exclusive), if it is the first of a trace.

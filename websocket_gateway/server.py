@@ -195,7 +195,7 @@ class Gateway:
         self._blocked = {session for session in ready | self._blocked if not session.deliver(self.hub)}
         SENT_BYTES.inc(self.hub.sent_bytes - sent_bytes)
         if self._last_steps is not None:
-            self._last_steps.flushed([session.client for session in ready - self._blocked], since_ns)
+            self._last_steps.flushed((session.client for session in ready - self._blocked), since_ns)
         self._measure(bool(ready))
 
     def _measure(self, written: bool) -> None:

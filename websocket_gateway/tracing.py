@@ -1,6 +1,6 @@
 """The last steps of the traces of sampled events: a result is taken, and live clients are written a message with it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from websocket_gateway.client import Client
@@ -32,10 +32,15 @@ class LastSteps:
         for topic, partition, offset, site, parent, read_ns in records:
             self._taken.append((site, self._traces.process(topic, partition, offset, site, parent, read_ns)))
 
-    def flushed(self, clients: Sequence[Client], since_ns: int) -> None:
+    def flushed(self, clients: Iterable[Client], since_ns: int) -> None:
         """Tell, for each trace, how many of the clients that were written to follow its site; nothing if none does."""
+        if not self._taken:
+            return
         taken, self._taken = self._taken, []
+        following = dict.fromkeys((site for site, _ in taken), 0)
+        for client in clients:
+            for site in following.keys() & client.subscriptions.keys():
+                following[site] += 1
         for site, parent in taken:
-            following = sum(site in client.subscriptions for client in clients)
-            if following:
-                self._traces.show(site, following, parent, since_ns)
+            if following[site]:
+                self._traces.show(site, following[site], parent, since_ns)

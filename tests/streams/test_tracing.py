@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from monitoring.spans import Traces
-from streams.tracing import MOST_WAITING, Carrier
+from streams.tracing import MOST_SITES, MOST_WAITING, Carrier
 from tests.support.stages import Consumed
 from tests.support.timeline import event_id
 from tidemark.events import LATE
@@ -97,3 +97,9 @@ def test_what_waits_is_bounded_and_goes_with_its_partition(carrier: Carrier) -> 
     judged(carrier, event(100, 1_000, trace="a"))
     carrier.forget(0)
     assert first_result(carrier, 0, "shop", 5_000) is None
+
+
+def test_quiet_sites_do_not_wait_for_ever(carrier: Carrier) -> None:
+    judged(carrier, *(event(n, 1_000, f"site-{n}", str(n)) for n in range(MOST_SITES + 1)))
+    assert first_result(carrier, 0, "site-0", 5_000) is None
+    assert first_result(carrier, 0, "site-1", 5_000) is not None

@@ -37,7 +37,8 @@ def hung(platform: Platform, part: str) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
