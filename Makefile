@@ -45,7 +45,10 @@ $(TRACKER): $(MODULES) dashboard/vite.tracker.ts dashboard/scripts/budget.ts das
 demo: setup
 	$(BIN)/tidemark up $(if $(DURATION),--duration $(DURATION))
 
-test: lint
+test: setup
+	@# The first time Go takes minutes to build what looks at the deployment's files: meanwhile lint runs.
+	@$(BIN)/python -m tests.deploy.programs >/dev/null 2>&1 &
+	@$(MAKE) --no-print-directory lint
 	$(NPM) test
 	$(BIN)/pytest --numprocesses 3 --dist loadfile
 

@@ -19,3 +19,8 @@ def helm() -> Path:
 
 def _built(name: str, package: str) -> Path:
     return made_once(CACHE / name, partial(go_install, package), f"building {name} (once)", print)
+
+
+if __name__ == "__main__":  # before the tests ask for them: the first time Go takes minutes
+    compose_spec()
+    helm()
