@@ -34,13 +34,13 @@ def is_refusal(error: KafkaError) -> bool:
     return error.code() in _REFUSED
 
 
-def check_access(settings: Settings, part: str) -> None:
-    """Return when the user has the part's rights on topics and groups, or nobody can tell now.
+def check_access(settings: Settings, part: str) -> bool:
+    """Say whether Kafka has told that the user has the part's rights on topics and groups; if not, nobody can tell now.
 
     Raises AccessRefused. Where brokers are open to everyone nothing is asked.
     """
     if settings.kafka_security_protocol == "PLAINTEXT":
-        return
+        return True
     lost: list[KafkaError] = []
     admin = AdminClient(client_config(settings) | {"error_cb": lost.append})
     asked = _asked(admin, settings, RIGHTS[part].kafka)
@@ -55,6 +55,7 @@ def check_access(settings: Settings, part: str) -> None:
     missing = [right for right in RIGHTS[part].kafka if right.name in asked and _refused(asked[right.name], right)]
     if missing:
         raise AccessRefused(_named(settings, missing))
+    return all(map(_told, asked.values()))
 
 
 @contextmanager
@@ -76,6 +77,14 @@ def _asked(admin: AdminClient, settings: Settings, rights: tuple[Right, ...]) ->
     of_topics = admin.describe_topics(TopicCollection(list(dict.fromkeys(topics))), **known)
     of_groups = admin.describe_consumer_groups(groups, **known) if groups else {}
     return {names[name]: answer for name, answer in (*of_topics.items(), *of_groups.items())}
+
+
+def _told(answer: "Future[Any]") -> bool:
+    """Say whether a broker has answered, if only that a topic is not there or a group is just being loaded."""
+    if not answer.done():
+        return False
+    error = answer.exception()
+    return error is None or (isinstance(error, KafkaException) and error.args[0].code() > 0)
 
 
 def _refused(answer: "Future[Any]", right: Right) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -225,6 +226,16 @@ class Settings(BaseSettings):
         """Return how many partitions a topic has here."""
         more = self.event_partitions - EVENTS.partitions
         return topic.partitions + (more if topic in (EVENTS, CHECKPOINTS) else 0)
+
+    def grown_to(self, counts: Mapping[str, int]) -> int | None:
+        """Return the event_partitions that fit topics with more partitions than here; None if none does.
+
+        ``counts`` has the partitions of the topics that are there, by their names on the broker.
+        """
+        names = {self.topic(topic.name): self.partitions(topic) for topic in (EVENTS, CHECKPOINTS)}
+        more = {counts[name] - here for name, here in names.items() if name in counts}
+        grown = self.event_partitions + more.pop() if len(more) == 1 else 0
+        return grown if self.event_partitions < grown <= MAX_EVENT_PARTITIONS else None
 
     @property
     def ingestion_folder(self) -> Path:

@@ -20,7 +20,7 @@ from deploy.local.offsets import end_offsets
 from tidemark.influxdb import RETENTION_DAYS
 from tidemark.kafka import client_config
 from tidemark.settings import Settings
-from tidemark.topics import ALL, Topic
+from tidemark.topics import ALL, CHECKPOINTS, EVENTS, Topic
 
 TIMEOUT_SECONDS = 30
 SHARD_HOURS = 24
@@ -71,9 +71,12 @@ def _await_leaders(admin: AdminClient, settings: Settings) -> None:
 
 
 def _refuse_other_counts(settings: Settings, existing: dict[str, int]) -> None:
+    grown = settings.grown_to(existing)
+    beside = "set TIDEMARK_TOPIC_PREFIX to start beside it"
+    grown_todo = beside if grown is None else f"set TIDEMARK_EVENT_PARTITIONS={grown}, as it was made with"
     wrong = [
         f"topic {name}: expected {settings.partitions(topic)} partitions, it has {existing[name]}; "
-        "delete it or set TIDEMARK_TOPIC_PREFIX to start beside it"
+        f"{grown_todo if topic in (EVENTS, CHECKPOINTS) else beside}"
         for topic in ALL
         if (name := settings.topic(topic.name)) in existing and existing[name] != settings.partitions(topic)
     ]

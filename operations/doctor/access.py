@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from operations.doctor.findings import Finding, ok, problem, warning
-from tidemark.access import check_access
+from tidemark.access import ANSWER_SECONDS, check_access
 from tidemark.rights import AccessRefused
 from tidemark.settings import Settings
 
@@ -23,12 +23,16 @@ def rights(settings: Settings) -> Iterator[Finding]:
         yield ok(check, "not asked for: the brokers are open, TIDEMARK_KAFKA_SECURITY_PROTOCOL=PLAINTEXT")
         return
     try:
-        check_access(settings, PART)
+        told = check_access(settings, PART)
     except AccessRefused as refused:
         todo = "tidemark access create SECRETS as an administrator, then TIDEMARK_SECRETS_DIR=SECRETS/operator"
         yield problem(check, str(refused), todo)
-    else:
+        return
+    if told:
         yield ok(check, f"user {settings.kafka_username} has those of the {PART}")
+    else:
+        found = f"Kafka has not told all of them within {ANSWER_SECONDS:.0f} s"
+        yield warning(check, found, "see the finding: kafka; then tidemark doctor again")
 
 
 def not_looked_at(check: str) -> Finding:

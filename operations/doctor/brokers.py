@@ -3,11 +3,13 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from aiokafka.conn import create_conn  # type: ignore[import-untyped]
 from aiokafka.protocol.admin import ApiVersionRequest  # type: ignore[import-untyped]
 from confluent_kafka import KafkaException
-from confluent_kafka.admin._metadata import ClusterMetadata
+from confluent_kafka.admin._metadata import BrokerMetadata, ClusterMetadata
 
 from operations.doctor.findings import Finding, ok, problem, warning
 from tidemark.kafka import aiokafka_config
@@ -45,11 +47,12 @@ def brokers(settings: Settings, cluster: ClusterMetadata) -> Iterator[Finding]:
         yield problem("kafka", f"{found}, {copies} copies of each record are asked for", todo)
     else:
         yield ok("kafka", found)
-    for broker in cluster.brokers.values():
-        yield _version(settings, f"kafka version, broker {broker.id}", str(broker.host), int(broker.port or 0))
+    with ThreadPoolExecutor(max(count, 1)) as pool:
+        yield from pool.map(partial(_version, settings), cluster.brokers.values())
 
 
-def _version(settings: Settings, check: str, host: str, port: int) -> Finding:
+def _version(settings: Settings, broker: BrokerMetadata) -> Finding:
+    check, host, port = f"kafka version, broker {broker.id}", str(broker.host), int(broker.port or 0)
     try:
         known = asyncio.run(_fetch_version(settings, host, port))
     except Exception as error:  # whatever it is, the version is not known

@@ -27,7 +27,9 @@ def _folder(check: str, folder: Path, setting: str) -> Finding:
     if not stat.S_ISDIR(mode):
         return problem(check, f"{there} is no folder", f"set {setting} to another folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        return problem(check, f"{there} may not be written by us", f"sudo chown -R $(id -u) {there}, or set {setting}")
+        # Of what is above a missing folder, / perhaps, only the folder is to be ours.
+        todo = f"sudo chown -R $(id -u) {folder}" if there == folder else f"sudo install -d -o $(id -u) {folder}"
+        return problem(check, f"{there} may not be written by us", f"{todo}, or set {setting}")
     if there == folder and mode & stat.S_IWOTH:
         return warning(check, f"{folder} may be written by everyone", f"chmod o-w {folder}")
     if free < MIN_FREE_BYTES:

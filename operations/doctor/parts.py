@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from importlib.metadata import version
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -109,7 +109,8 @@ def _get(url: str) -> bytes:
     # The certificate is for the name that clients use, which is not the address we ask.
     unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
-    with urlopen(url, timeout=ANSWER_SECONDS, context=unchecked) as reply:
+    direct = build_opener(ProxyHandler({}), HTTPSHandler(context=unchecked))
+    with direct.open(url, timeout=ANSWER_SECONDS) as reply:
         content: bytes = reply.read()
     return content
 

@@ -1,6 +1,6 @@
 """Looks how far each consumer group is behind its logs, and what the newest event tells of the broker's clock."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -11,6 +11,7 @@ from operations.doctor.access import not_looked_at
 from operations.doctor.brokers import ANSWER_SECONDS
 from operations.doctor.findings import Finding, ok, problem, warning
 from operations.doctor.offsets import END, FIRST, Place, listed, newest_ms, places
+from operations.doctor.unread import next_records
 from tidemark.access import is_refusal
 from tidemark.kafka import committed_offsets
 from tidemark.rights import SINK_GROUP, STREAMS_GROUP, webhook_group
@@ -82,9 +83,11 @@ def _group(admin: AdminClient, settings: Settings, name: str, start: str, logs: 
     committed = committed_offsets(settings, name, logs, ANSWER_SECONDS)
     first, end = (listed(admin, logs, spec) for spec in (FIRST, END))
     due = listed(admin, logs, OffsetSpec.for_timestamp(now_ms - BEHIND_SECONDS * 1_000))
-    # Who has committed nothing begins at the log's start.
-    lags = {place: max(0, end[place][0] - committed.get(place, first[place][0])) for place in logs}
-    behind = [place for place in logs if lags[place] > _since(due[place][0], end[place][0])]
+    # Who has committed nothing begins at the log's start, and so does who has committed what was deleted since.
+    stands = {place: max(committed.get(place, 0), first[place][0]) for place in logs}
+    lags = {place: max(0, end[place][0] - stands[place]) for place in logs}
+    late = [place for place in logs if lags[place] > _since(due[place][0], end[place][0])]
+    behind = _with_records(settings, late, stands, {place: offset for place, (offset, _) in due.items()})
     found = f"read by {members}, {sum(lags.values()):,} records to go"
     if members == 0:
         return problem(f"group {name}", f"nobody reads; {sum(lags.values()):,} records to go", start)
@@ -93,6 +96,18 @@ def _group(admin: AdminClient, settings: Settings, name: str, start: str, logs: 
         text = f"{found}, partitions over {BEHIND_SECONDS} s behind: {len(behind)}, most {topic}-{partition}"
         return problem(f"group {name}", text, f"start another one: {start}; docs/runbooks/lag-growing.md")
     return ok(f"group {name}", f"{found}, none older than {BEHIND_SECONDS} s")
+
+
+def _with_records(
+    settings: Settings, late: list[Place], stands: Mapping[Place, int], due: Mapping[Place, int]
+) -> list[Place]:
+    """Return the logs of these in which there is a record to read that is due, not only a transaction's marker."""
+    alerts = settings.topic(ALERTS.name)  # nothing else that groups read is written in transactions
+    marked = {place: stands[place] for place in late if place[0] == alerts}
+    records = next_records(settings, marked) if marked else {}
+    return [
+        place for place in late if place not in marked or (place in records and not 0 <= due[place] <= records[place])
+    ]
 
 
 def _since(due: int, end: int) -> int:

@@ -1,12 +1,14 @@
 """Looks whether InfluxDB answers, of which version it is, what its token may see, and whether the bucket is there."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException, InvalidURL
 from urllib.error import HTTPError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, Request, build_opener
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
@@ -25,26 +27,39 @@ _TOKEN = (
 )
 #: A right to write shows only by writing.
 _READS = "may read the bucket; whether the sink's may write shows only by writing, see the lag of its group"
+_NOT_IN_A_HEADER = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+#: The sink asks no proxy either, whatever the environment says.
+_direct = build_opener(ProxyHandler({}))
 
 
 def store(settings: Settings) -> Iterator[Finding]:
     """Yield the server, its clock, the token's rights and the bucket; only the server if it does not answer."""
-    shown = urlsplit(settings.influxdb_url)._replace(netloc=urlsplit(settings.influxdb_url).netloc.rpartition("@")[2])
+    shown = _without_user(settings.influxdb_url)
     try:
-        with urlopen(f"{settings.influxdb_url.rstrip('/')}/ping", timeout=ANSWER_SECONDS) as reply:
+        with _direct.open(f"{settings.influxdb_url.rstrip('/')}/ping", timeout=ANSWER_SECONDS) as reply:
             version, date = reply.headers["X-Influxdb-Version"], reply.headers["Date"]
-    except (OSError, ValueError) as error:
+    except (InvalidURL, ValueError):  # their texts show the address, with a password in it
+        found = f"TIDEMARK_INFLUXDB_URL is no address of a server; without a user it is {shown}"
+        yield problem("influxdb", found, "set it to http://host:8086; user:password go into TIDEMARK_INFLUXDB_TOKEN")
+        return
+    except (OSError, HTTPException) as error:
         todo = "start it (here: tidemark stack up --detach) or set TIDEMARK_INFLUXDB_URL"
-        yield problem("influxdb", f"no answer from {shown.geturl()}: {getattr(error, 'reason', error)}", todo)
+        yield problem("influxdb", f"no answer from {shown}: {getattr(error, 'reason', error)}", todo)
         return
     if version is None:
-        yield problem("influxdb", f"what answers at {shown.geturl()} is no InfluxDB", "set TIDEMARK_INFLUXDB_URL")
+        yield problem("influxdb", f"what answers at {shown} is no InfluxDB", "set TIDEMARK_INFLUXDB_URL")
         return
     version = version.removeprefix("v")
-    yield _version(version, shown.geturl())
+    yield _version(version, shown)
     if date is not None:
         yield _clock(parsedate_to_datetime(date).timestamp() - time.time())
-    yield from _bucket_of_2(settings) if version.startswith("2") else _bucket_of_1(settings)
+    yield from _bucket(settings, version)
+
+
+def _without_user(url: str) -> str:
+    """Return an address, right or wrong, without a user and password."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
 
 
 def _version(version: str, url: str) -> Finding:
@@ -62,6 +77,14 @@ def _clock(ahead: float) -> Finding:
     return ok("clock, influxdb", f"within {CLOCK_SECONDS:.0f} s of ours")
 
 
+def _bucket(settings: Settings, version: str) -> Iterator[Finding]:
+    # The clients' error would show it.
+    if _NOT_IN_A_HEADER.search(settings.influxdb_token.get_secret_value()):
+        yield problem("influxdb token", "holds characters that no header may have, an end of line perhaps", _TOKEN)
+    else:
+        yield from _bucket_of_2(settings) if version.startswith("2") else _bucket_of_1(settings)
+
+
 def _bucket_of_1(settings: Settings) -> Iterator[Finding]:
     quoted = '"' + settings.influxdb_bucket.replace("\\", "\\\\").replace('"', '\\"') + '"'
     query = urlencode({"q": f"SHOW RETENTION POLICIES ON {quoted}"})
@@ -69,7 +92,7 @@ def _bucket_of_1(settings: Settings) -> Iterator[Finding]:
     if token := settings.influxdb_token.get_secret_value():
         request.add_header("Authorization", f"Token {token}")
     try:
-        with urlopen(request, timeout=ANSWER_SECONDS) as reply:
+        with _direct.open(request, timeout=ANSWER_SECONDS) as reply:
             [answer] = json.load(reply)["results"]
     except HTTPError as error:
         yield problem("influxdb token", f"refused: {error.code} {error.reason}", _TOKEN)

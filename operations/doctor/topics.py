@@ -12,7 +12,7 @@ from operations.doctor.brokers import ANSWER_SECONDS
 from operations.doctor.findings import Finding, ok, problem, warning
 from tidemark.access import is_refusal
 from tidemark.settings import Settings
-from tidemark.topics import ALL, Topic
+from tidemark.topics import ALL, CHECKPOINTS, DAY_MS, EVENTS, Topic
 
 #: With another one of these, results are wrong or records refused; the others only keep more or less.
 _DECISIVE = frozenset({"cleanup.policy", "message.timestamp.type", "max.message.bytes"})
@@ -25,7 +25,7 @@ def topics(admin: AdminClient, settings: Settings, cluster: ClusterMetadata) -> 
     for topic in ALL:
         name = settings.topic(topic.name)
         if topic in there:
-            yield _topic(topic, settings, cluster.topics[name], configs.get(name))
+            yield _topic(topic, settings, cluster, configs.get(name))
         else:
             unseen = "" if settings.kafka_security_protocol == "PLAINTEXT" else ", or the user may not see it"
             yield problem(f"topic {name}", f"is not there{unseen}", "tidemark init, which makes what is missing")
@@ -45,25 +45,39 @@ def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     return configs
 
 
-def _topic(topic: Topic, settings: Settings, found: TopicMetadata, config: Mapping[str, str] | None) -> Finding:
+def _topic(topic: Topic, settings: Settings, cluster: ClusterMetadata, config: Mapping[str, str] | None) -> Finding:
     name = settings.topic(topic.name)
-    check = f"topic {name}"
-    count = settings.partitions(topic)
-    if len(found.partitions) != count:
-        text = f"{len(found.partitions)} partitions instead of {count}: results depend on them"
-        return problem(check, text, "start beside it: TIDEMARK_TOPIC_PREFIX=new. tidemark init")
+    check, found = f"topic {name}", cluster.topics[name]
+    if len(found.partitions) != settings.partitions(topic):
+        return _other_count(topic, settings, cluster)
     if orphans := [number for number, each in found.partitions.items() if each.leader < 0]:
         todo = f"start the broker that has them: {_look(settings, name)}"
         return problem(check, f"no broker leads {_some(orphans)}", todo)
     if config is None:
         return not_looked_at(check)
     wanted = topic.broker_config(settings.kafka_replication_factor)
-    if wrong := {key: value for key, value in wanted.items() if config.get(key) != value}:
+    if wrong := {key: value for key, value in wanted.items() if not _fits(key, config.get(key), value)}:
         return _other_settings(check, wrong, config, settings.kafka_bootstrap_servers, name)
-    return _copies(topic, settings, found)
+    return _copies(topic, settings, found, int(config["retention.ms"]))
 
 
-def _copies(topic: Topic, settings: Settings, found: TopicMetadata) -> Finding:
+def _other_count(topic: Topic, settings: Settings, cluster: ClusterMetadata) -> Finding:
+    counts = {name: len(each.partitions) for name, each in cluster.topics.items()}
+    name, grown = settings.topic(topic.name), settings.grown_to(counts)
+    text = f"{counts[name]} partitions instead of {settings.partitions(topic)}: results depend on them"
+    if topic in (EVENTS, CHECKPOINTS) and grown is not None:
+        return problem(f"topic {name}", text, f"set TIDEMARK_EVENT_PARTITIONS={grown}, as it was made with")
+    return problem(f"topic {name}", text, "start beside it: TIDEMARK_TOPIC_PREFIX=new. tidemark init")
+
+
+def _fits(key: str, found: str | None, wanted: str) -> bool:
+    """Say whether a topic's setting is as the platform makes it, or keeps records longer."""
+    if key != "retention.ms" or found is None:
+        return found == wanted
+    return found == "-1" or 0 <= int(wanted) <= int(found)
+
+
+def _copies(topic: Topic, settings: Settings, found: TopicMetadata, retention_ms: int) -> Finding:
     name = settings.topic(topic.name)
     check, copies = f"topic {name}", min(len(each.replicas) for each in found.partitions.values())
     if copies < settings.kafka_replication_factor:
@@ -72,7 +86,7 @@ def _copies(topic: Topic, settings: Settings, found: TopicMetadata) -> Finding:
     if behind := [number for number, each in found.partitions.items() if len(each.isrs) < len(each.replicas)]:
         todo = f"look at the brokers: {_look(settings, name)}"
         return warning(check, f"a copy of {_some(behind)} is behind or away", todo)
-    kept = "for ever" if topic.retention_ms is None else f"{topic.retention_ms / 86_400_000:.0f} d"
+    kept = "for ever" if retention_ms < 0 else f"{retention_ms / DAY_MS:g} d"
     return ok(
         check,
         f"{len(found.partitions)} partitions, {copies} cop{'y' if copies == 1 else 'ies'}, {topic.cleanup}, {kept}",

@@ -1,5 +1,6 @@
 """Looks at the workers' checkpoints and watermarks, as ``tidemark streams inspect`` tells them, and at the alerts'."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -43,9 +44,10 @@ def workers(settings: Settings, cluster: ClusterMetadata) -> Iterator[Finding]:
             )
             return
     command = [sys.executable, "-m", "tidemark", "streams", "inspect", "--json"]
+    environment = os.environ | settings.environment()
     try:
         done = subprocess.run(
-            command, env=settings.environment(), capture_output=True, text=True, timeout=INSPECT_SECONDS, check=False
+            command, env=environment, capture_output=True, text=True, timeout=INSPECT_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         yield warning("checkpoints", f"not read within {INSPECT_SECONDS:.0f} s: they are large, or busy", INSPECT)

@@ -57,6 +57,16 @@ def test_another_partition_count_is_refused(settings: Settings) -> None:
         create_topics(settings)
 
 
+def test_topics_with_more_event_partitions_than_the_settings_name_the_setting(settings: Settings) -> None:
+    with pytest.raises(StackError) as refused:
+        create_topics(settings.model_copy(update={"event_partitions": 9}))
+    events, checkpoints = str(refused.value).splitlines()
+    assert events.endswith("expected 9 partitions, it has 12; set TIDEMARK_EVENT_PARTITIONS=12, as it was made with")
+    assert checkpoints.endswith(
+        "expected 15 partitions, it has 18; set TIDEMARK_EVENT_PARTITIONS=12, as it was made with"
+    )
+
+
 def test_a_bucket_keeps_its_points_for_30_days_in_shards_of_a_day(settings: Settings) -> None:
     query = urlencode({"q": f'SHOW RETENTION POLICIES ON "{settings.influxdb_bucket}"'})
     with urlopen(f"{settings.influxdb_url}/query?{query}") as reply:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -139,9 +139,9 @@ def test_a_bucket_that_is_missing_is_a_problem_and_parts_that_do_not_run_here_ar
     assert ill["ingestion"].todo == "tidemark ingest, unless it runs elsewhere"
 
 
-def found_of(settings: Settings, group: str) -> Finding:
+def found_of(settings: Settings, group: str, in_seconds: int = 0) -> Finding:
     admin = AdminClient(client_config(settings))
-    found = list(readers(admin, settings, admin.list_topics(timeout=10), now_ms()))
+    found = list(readers(admin, settings, admin.list_topics(timeout=10), now_ms() + in_seconds * 1_000))
     return next(each for each in found if each.check == f"group {settings.topic(group)}")
 
 
@@ -178,6 +178,26 @@ def test_a_group_that_has_left_old_records_unread_is_behind(stack: Settings) -> 
     assert behind.found.endswith(f"500 records to go, partitions over 60 s behind: 1, most {topic}-2")
     posted_to = settings.model_copy(update={"webhook_url": "http://127.0.0.1:1/"})
     assert found_of(posted_to, webhook_group(posted_to.webhook_url)).todo == "tidemark sink webhook"
+
+
+def test_a_transactions_marker_is_nothing_that_a_group_has_left_unread(stack: Settings) -> None:
+    settings = provisioned(stack)
+    topic, group = settings.topic(ALERTS.name), settings.topic(SINK_GROUP)
+    producer = Producer(client_config(settings) | {"transactional.id": group})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(topic, b"{}", partition=2)
+    producer.commit_transaction()
+    consumer = Consumer(client_config(settings) | {"group.id": group, "auto.offset.reset": "earliest"})
+    with closing(consumer):
+        consumer.subscribe([topic])
+        wait.until(lambda: consumer.poll(0.1) is not None, 30.0)
+        consumer.commit(asynchronous=False)
+        read = found_of(settings, SINK_GROUP, 120)
+        assert (read.level, read.found) == ("ok", "read by 1, 1 records to go, none older than 60 s")
+        put(settings, ALERTS.name, 0)
+        left = found_of(settings, SINK_GROUP, 120)
+    assert (left.level, left.found.endswith(f"over 60 s behind: 1, most {topic}-2")) == ("problem", True)
 
 
 def test_alerts_whose_checkpoint_is_much_older_than_the_newest_result_are_a_warning(stack: Settings) -> None:

@@ -1,23 +1,27 @@
 """What ``tidemark doctor`` finds where no servers are needed, or none answers."""
 
 import json
+import os
 import re
 import socket
 import threading
 import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from pydantic import SecretStr
 
 from deploy.local.addresses import free_ports
 from operations.doctor.findings import Diagnosis, diagnosis
 from operations.doctor.folders import folders
 from operations.doctor.packages import packages
-from operations.doctor.parts import versions
+from operations.doctor.parts import gateway, versions
 from operations.doctor.store import store
 from operations.doctor.tools import tools
 from operations.doctor.workers import Partition, checkpoints, watermarks
@@ -104,6 +108,49 @@ def test_a_token_that_is_refused_and_a_bucket_that_is_missing_on_influxdb_2(infl
     assert "TIDEMARK_INFLUXDB_TOKEN" in refused.todo
 
 
+@pytest.mark.parametrize("token", [f"{SECRET}\r", f"{SECRET}€"])
+def test_a_token_that_no_header_may_have_is_not_shown(influxdb_2: Settings, token: str) -> None:  # noqa: F811
+    *_, found = store(influxdb_2.model_copy(update={"influxdb_token": SecretStr(token)}))
+    assert (found.check, found.level, found.found[:16]) == ("influxdb token", "problem", "holds characters")
+    assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize(
+    "url", [f"http://me:{SECRET}@influx", f"http://me:{SECRET}/1@influx:8086", f"http://[me:{SECRET}@influx:8086"]
+)
+def test_an_address_that_is_none_is_shown_without_its_password(url: str) -> None:
+    [found] = store(Settings(influxdb_url=url))
+    assert (found.check, found.level) == ("influxdb", "problem")
+    assert found.found.startswith("TIDEMARK_INFLUXDB_URL is no address of a server; without a user it is http://influx")
+    assert SECRET not in str(found)
+
+
+def test_what_is_no_http_server_is_no_influxdb() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(lambda: list(store(Settings(influxdb_url=f"http://127.0.0.1:{server.getsockname()[1]}"))))
+        other, _ = server.accept()
+        with other:
+            other.recv(1_000)
+            other.sendall(b"+PONG\r\n")
+        [found] = asked.result()
+    assert (found.check, found.level, "no answer from http://127.0.0.1:" in found.found) == (
+        "influxdb",
+        "problem",
+        True,
+    )
+
+
+def test_no_proxy_is_asked(influxdb_2: Settings, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_ports()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # what is made of the environment at the first request
+    assert next(store(influxdb_2)).level == "ok"
+    host, _, port = influxdb_2.influxdb_url.removeprefix("http://").partition(":")
+    asked = influxdb_2.model_copy(update={"gateway_host": host, "gateway_port": int(port)})
+    assert "/ready: 401 " in next(gateway(asked)).found
+
+
 def test_a_folder_that_is_none_is_a_problem_and_one_that_everybody_may_write_is_a_warning(tmp_path: Path) -> None:
     file, public = tmp_path / "file", tmp_path / "public"
     file.touch()
@@ -112,6 +159,16 @@ def test_a_folder_that_is_none_is_a_problem_and_one_that_everybody_may_write_is_
     data, door = folders(Settings(data_dir=file, ingestion_dir=public))
     assert (data.level, data.found) == ("problem", f"{file} is no folder")
     assert (door.level, door.todo) == ("warning", f"chmod o-w {public}")
+
+
+def test_a_folder_that_may_not_be_written_is_to_be_ours_but_nothing_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    there, missing = folders(Settings(data_dir=tmp_path, ingestion_dir=tmp_path / "of" / "ours"))
+    assert there.todo == f"sudo chown -R $(id -u) {tmp_path}, or set TIDEMARK_DATA_DIR"
+    assert missing.found == f"{tmp_path} may not be written by us"
+    assert missing.todo == f"sudo install -d -o $(id -u) {tmp_path}/of/ours, or set TIDEMARK_INGESTION_DIR"
 
 
 class OldSink(BaseHTTPRequestHandler):
