@@ -50,7 +50,8 @@ test: setup
 	@$(BIN)/python -m tests.deploy.programs >/dev/null 2>&1 &
 	@$(MAKE) --no-print-directory lint
 	$(NPM) test
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	@# In their order: the files of one long test would come last, one process at work and the others done.
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # The whole fault table, an hour and a half; goes on where it was interrupted, AGAIN=1 starts over.
 test-faults: setup

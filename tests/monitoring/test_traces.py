@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,8 +103,10 @@ def test_what_is_sent_carries_its_span_and_ends_with_its_last_report(collector: 
 
 
 def test_a_collector_that_takes_nothing_is_told_of_once(
-    collector: Collector, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(spans, "log", SimpleNamespace(warning=told.append, info=told.append))
     traces = Traces("streams", collector.url, 1.0)
     collector.refuses = True
     for requests in (1, 2, 3):
@@ -113,7 +116,7 @@ def test_a_collector_that_takes_nothing_is_told_of_once(
     serve(traces, None)
     traces.close()
     assert len(collector.spans) == 1
-    refused, again = capsys.readouterr().out.splitlines()
+    refused, again = told
     assert "takes no spans" in refused
     assert "takes spans again" in again
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]

@@ -100,9 +100,9 @@ async def eventually(condition: Callable[[], bool], deadline_s: float = DEADLINE
         await asyncio.sleep(0.02)
 
 
-def now_window(length_ms: int = 5_000) -> int:
-    """Return the end of the window that is open now, with at least a quarter of a second left."""
-    while (left := length_ms - time.time() * 1000 % length_ms) < 250:
+def now_window(length_ms: int = 5_000, left_ms: int = 250) -> int:
+    """Return the end of the window that is open now, with at least so much time left."""
+    while (left := length_ms - time.time() * 1000 % length_ms) < left_ms:
         time.sleep(left / 1000)
     return (time.time_ns() // 1_000_000 // length_ms + 1) * length_ms
 

@@ -100,7 +100,7 @@ def test_results_that_come_one_after_the_other_are_one_message(
         async with unfed_gateway(unfed, flush_interval_ms=400) as gateway, talker(unfed) as client:
             await client.ask(action="subscribe")
             await asyncio.sleep(0.5)  # the answer's own flush is over
-            end = now_window()
+            end = now_window(left_ms=2_500)  # it is still open when what is gathered is told
             await gateway.take([update(ACTIVE_USERS, end, 7)])
             await asyncio.sleep(0.01)
             await gateway.take([update(BOUNCE_RATE, end, 0.5)])

@@ -60,7 +60,7 @@ def _unsigned() -> str:
         jwt.encode({"exp": in_s(60), "sites": "shop"}, SECRET, "HS256"),
         jwt.encode({"exp": in_s(60), "sites": [1]}, SECRET, "HS256"),
         jwt.encode({"exp": in_s(60), "sites": "*"}, SECRET + SECRET, "HS512"),
-        jwt.encode({"exp": in_s(60), "sites": "*", "nbf": in_s(30)}, SECRET, "HS256"),
+        jwt.encode({"exp": in_s(7_200), "sites": "*", "nbf": in_s(3_600)}, SECRET, "HS256"),
         _unsigned(),
         "",
         "no.token.atall",
