@@ -31,7 +31,7 @@ from sinks.batch import Point, Record, Rejected
 from sinks.decode import result_decoder
 from sinks.influxdb import PointWriter
 from streams.inspection import inspect
-from streams.log_reader import LogReader
+from streams.log_reader import LogReader, places_of
 from tests.support import wait
 from tidemark.settings import Settings
 from tidemark.topics import ALERTS, CHECKPOINTS, EVENTS, METRICS, PARTIALS, SESSIONS, Topic
@@ -150,9 +150,8 @@ def write_points(settings: Settings, topic: Topic) -> int:
     """Write a topic's results as the sink does; return how many points they are."""
     create_bucket(settings)
     decode, reader = result_decoder(settings), LogReader(settings)
-    places = [(settings.topic(topic.name), partition) for partition in range(topic.partitions)]
     points: list[Point] = []
-    for message in reader.read(places):
+    for message in reader.read(places_of(settings, topic)):
         record = Record(
             str(message.topic()), message.partition() or 0, message.offset() or 0, b"", message.value() or b""
         )

@@ -7,13 +7,13 @@ from msgspec import Struct
 
 from streams.app import GROUP
 from streams.entries import Folded, Parts, record_key
-from streams.log_reader import ANSWER_SECONDS, LogReader, Place, groups
+from streams.log_reader import ANSWER_SECONDS, LogReader, groups, places_of
 from streams.windows import entries as source_entries
 from streams.windows import merge
 from streams.windows.checkpoint import META, Contents, StateError
 from tidemark.kafka import committed_offsets
 from tidemark.settings import Settings
-from tidemark.topics import CHECKPOINTS, EVENTS, PARTIALS, Topic
+from tidemark.topics import CHECKPOINTS, EVENTS, PARTIALS
 
 #: So many records are folded together at most; a larger checkpoint comes alone.
 TOGETHER = 10_000
@@ -82,10 +82,10 @@ def checkpoints(settings: Settings, reader: LogReader) -> Iterator[tuple[int, tu
 
 def _logs(settings: Settings, reader: LogReader) -> Iterator[PartitionReport]:
     """Yield each partition's log, in the order of their checkpoints."""
-    places = [place for topic in (EVENTS, PARTIALS) for place in _places(settings, topic)]
+    places = [place for topic in (EVENTS, PARTIALS) for place in places_of(settings, topic)]
     committed = committed_offsets(settings, settings.topic(GROUP), places, ANSWER_SECONDS)
     for topic in (EVENTS, PARTIALS):
-        for (name, partition), (start, end) in reader.bounds(_places(settings, topic)).items():
+        for (name, partition), (start, end) in reader.bounds(places_of(settings, topic)).items():
             yield PartitionReport(
                 topic=topic.name,
                 partition=partition,
@@ -93,10 +93,6 @@ def _logs(settings: Settings, reader: LogReader) -> Iterator[PartitionReport]:
                 log_end=end,
                 committed=committed.get((name, partition)),
             )
-
-
-def _places(settings: Settings, topic: Topic) -> list[Place]:
-    return [(settings.topic(topic.name), partition) for partition in range(settings.partitions(topic))]
 
 
 def _add(

@@ -9,6 +9,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from tidemark.kafka import client_config
 from tidemark.rights import LOG_READER_GROUP
 from tidemark.settings import Settings
+from tidemark.topics import Topic
 
 #: The broker may take so long for an answer, and for the next records of a log.
 ANSWER_SECONDS = 10.0
@@ -34,6 +35,11 @@ _MISSING = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, 
 
 #: A topic's name on the broker and a partition.
 Place = tuple[str, int]
+
+
+def places_of(settings: Settings, topic: Topic) -> list[Place]:
+    """Return all partitions of a topic, in order."""
+    return [(settings.topic(topic.name), partition) for partition in range(settings.partitions(topic))]
 
 
 class LogRecord(NamedTuple):
@@ -126,6 +132,20 @@ class LogReader:
                         raise KafkaException(error)
         finally:
             self._consumer.unassign()
+
+    def newest(self, places: Sequence[Place]) -> dict[int, dict[bytes, bytes]]:
+        """Return the newest value of each key in these logs of one topic, by partition; a null value ends a key.
+
+        Raises KafkaException and TimeoutError.
+        """
+        found: dict[int, dict[bytes, bytes]] = {partition: {} for _, partition in places}
+        for message in self.read(places):
+            key, value = message.key() or b"", message.value()
+            if value is None:
+                found[message.partition() or 0].pop(key, None)
+            else:
+                found[message.partition() or 0][key] = value
+        return found
 
     def close(self) -> None:
         """Close the connection."""

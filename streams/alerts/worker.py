@@ -11,7 +11,7 @@ from monitoring import metrics
 from monitoring.metrics import ERRORS, EVENTS, POSITION, SITE_ALERTS
 from streams.alerts.detector import Detector
 from streams.alerts.rule import Rule
-from streams.log_reader import LogReader, Place
+from streams.log_reader import LogReader, places_of
 from streams.windows.checkpoint import StateError
 from tidemark.logs import get_logger
 from tidemark.results import Alert, decode_metric, encode
@@ -53,6 +53,8 @@ class AlertsWorker:
         self._metrics, self._alerts_topic, self._state_topic = map(
             settings.topic, (METRICS.name, ALERTS.name, ALERT_CHECKPOINTS.name)
         )
+        self._metrics_places = places_of(settings, METRICS)
+        self._state_places = places_of(settings, ALERT_CHECKPOINTS)
         self._interval = settings.checkpoint_interval_ms / 1_000
         self._detectors: dict[int, Detector] = {}
         self._alerts: list[Alert] = []
@@ -72,14 +74,8 @@ class AlertsWorker:
         self._commit()
 
     def _restore(self) -> None:
-        states: dict[int, dict[bytes, bytes]] = {partition: {} for partition in range(METRICS.partitions)}
-        for message in self._reader.read(self._places(self._state_topic)):
-            key, value = message.key() or b"", message.value()
-            if value is None:
-                states[message.partition() or 0].pop(key, None)
-            else:
-                states[message.partition() or 0][key] = value
-        bounds = self._reader.bounds(self._places(self._metrics))
+        states = self._reader.newest(self._state_places)
+        bounds = self._reader.bounds(self._metrics_places)
         for partition, state in states.items():
             start, end = bounds[self._metrics, partition]
             self._detectors[partition] = self._detector(state, partition, start, end)
@@ -100,9 +96,6 @@ class AlertsWorker:
             log.warning("retention has deleted records", partition=partition, records=start - detector.offset)
             detector.offset = start
         return detector
-
-    def _places(self, topic: str) -> list[Place]:
-        return [(topic, partition) for partition in range(METRICS.partitions)]
 
     def _take(self, message: Message) -> None:
         error = message.error()

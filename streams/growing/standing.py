@@ -10,12 +10,12 @@ from confluent_kafka.admin import AdminClient
 
 from streams.alerts import detector
 from streams.growing import CannotGrow
-from streams.log_reader import ANSWER_SECONDS, LogReader, Place
+from streams.log_reader import ANSWER_SECONDS, LogReader, Place, places_of
 from streams.windows.checkpoint import META
 from tidemark.kafka import client_config
 from tidemark.rights import STREAMS_GROUP
 from tidemark.settings import Settings
-from tidemark.topics import ALERT_CHECKPOINTS, EVENTS, METRICS, Topic
+from tidemark.topics import ALERT_CHECKPOINTS, EVENTS, METRICS
 
 Entries = Mapping[bytes, bytes]
 
@@ -59,7 +59,7 @@ def refuse_workers(settings: Settings) -> None:
 
 def log_ends(settings: Settings, reader: LogReader) -> dict[Place, int]:
     """Return where each partition of the events topic ends."""
-    return {place: end for place, (_, end) in reader.bounds(_places(settings, EVENTS)).items()}
+    return {place: end for place, (_, end) in reader.bounds(places_of(settings, EVENTS)).items()}
 
 
 def refuse_news(settings: Settings, reader: LogReader, ends: Sequence[int]) -> None:
@@ -75,7 +75,7 @@ def finished_alerts(settings: Settings, reader: LogReader) -> dict[int, Entries]
     Raises CannotGrow when they have not in time.
     """
     deadline = time.monotonic() + settings.checkpoint_interval_ms / 1_000 + ALERTS_SECONDS
-    ends = {partition: end for (_, partition), (_, end) in reader.bounds(_places(settings, METRICS)).items()}
+    ends = {partition: end for (_, partition), (_, end) in reader.bounds(places_of(settings, METRICS)).items()}
     while True:
         states = alert_states(settings, reader)
         offsets = {each: msgspec.json.decode(state[META], type=detector.Meta).offset for each, state in states.items()}
@@ -88,15 +88,5 @@ def finished_alerts(settings: Settings, reader: LogReader) -> dict[int, Entries]
 
 def alert_states(settings: Settings, reader: LogReader) -> dict[int, dict[bytes, bytes]]:
     """Return the entries of what the rules for sites know, by partition; none of one that is not whole."""
-    states: dict[int, dict[bytes, bytes]] = {}
-    for message in reader.read(_places(settings, ALERT_CHECKPOINTS)):
-        state, key, value = states.setdefault(message.partition() or 0, {}), message.key() or b"", message.value()
-        if value is None:
-            state.pop(key, None)
-        else:
-            state[key] = value
+    states = reader.newest(places_of(settings, ALERT_CHECKPOINTS))
     return {partition: state for partition, state in states.items() if META in state}
-
-
-def _places(settings: Settings, topic: Topic) -> list[Place]:
-    return [(settings.topic(topic.name), partition) for partition in range(settings.partitions(topic))]

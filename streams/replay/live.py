@@ -4,10 +4,9 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from streams.log_reader import LogReader, Place
+from streams.log_reader import LogReader, places_of
 from streams.replay.asked import TOPICS
 from tidemark.settings import Settings
-from tidemark.topics import Topic
 
 _RETENTION_MS = {topic.name: topic.retention_ms for topic in TOPICS.values()}
 
@@ -30,7 +29,7 @@ class LiveTopics:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._reader = LogReader(settings)
-        self._bounds = {topic.name: self._reader.bounds(self._places(topic)) for topic in TOPICS.values()}
+        self._bounds = {topic.name: self._reader.bounds(places_of(self._settings, topic)) for topic in TOPICS.values()}
         self.deleted_before = dict.fromkeys(self._bounds, 0)
 
     def read(self, topic: str) -> Iterator[LiveRecord]:
@@ -54,6 +53,3 @@ class LiveTopics:
     def close(self) -> None:
         """Close the connection."""
         self._reader.close()
-
-    def _places(self, topic: Topic) -> list[Place]:
-        return [(self._settings.topic(topic.name), partition) for partition in range(topic.partitions)]
